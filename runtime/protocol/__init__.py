@@ -1,0 +1,1 @@
+"""Wire types shared by clients, the core and workers. No behaviour lives here."""

@@ -1,0 +1,110 @@
+"""Drives a core and a fake worker by hand: replies wait in a queue until the test lets the core see them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from ramify.errors import ErrorInfo
+from ramify.runtime.core.config import CoreConfig
+from ramify.runtime.core.messages import (
+    Append,
+    CoreInput,
+    CoreReply,
+    Generate,
+    GenDone,
+    GenFailed,
+    OpenRun,
+    OpenStream,
+)
+from ramify.runtime.core.step import Core
+from ramify.runtime.protocol.plan import StepMasks, StepPlan, WorkerInfo, WorkerReply
+from ramify.runtime.protocol.sampling import RowSampling
+from ramify.runtime.worker.fake import FakeWorker, next_token, prefix_hashes
+
+ABORTED = ErrorInfo("Cancelled", "aborted by the test", "", "")
+
+
+class Driver:
+    """One core over one fake worker. `tick` is one call of `step` with at most one reply of the worker's."""
+
+    def __init__(
+        self,
+        overlap: int = 1,
+        slots: int = 512,
+        max_rows: int = 8,
+        max_length: int = 256,
+        vocab_size: int = 64,
+        fails: frozenset[int] = frozenset(),
+        **config: int,
+    ) -> None:
+        self.info = WorkerInfo(slots=slots, max_rows=max_rows, max_length=max_length, vocab_size=vocab_size)
+        self.core = Core(CoreConfig(overlap=overlap, check=True, **config), self.info)
+        self.answers: deque[WorkerReply] = deque()
+        self.worker = FakeWorker(self.info, self.answers.append, fails)
+        self.inbox: list[CoreInput] = []
+        self.done: dict[tuple[int, int], GenDone] = {}
+        self.failed: dict[tuple[int, int], GenFailed] = {}
+        self.others: list[CoreReply] = []
+        self.plans: list[StepPlan] = []
+        self.now = 0.0
+
+    def send(self, *messages: CoreInput) -> None:
+        self.inbox.extend(messages)
+
+    def tick(self) -> bool:
+        """False if nothing happened and nothing is in flight."""
+        inbox, self.inbox = self.inbox, []
+        if self.answers:
+            reply = self.answers.popleft()
+            self.worker.reveal(reply)
+            inbox.append(reply)
+        out = self.core.step(self.now, inbox)
+        self.now += 1.0
+        for message in out:
+            if isinstance(message, StepPlan | StepMasks):
+                if isinstance(message, StepPlan):
+                    self.plans.append(message)
+                self.worker.submit(message)
+            elif isinstance(message, GenDone | GenFailed):
+                assert message.node not in self.done and message.node not in self.failed, "a second terminal event"
+                (self.done if isinstance(message, GenDone) else self.failed)[message.node] = message  # type: ignore[index]
+            else:
+                self.others.append(message)
+        return bool(inbox or out or not self.core.idle)
+
+    def drain(self, limit: int = 100_000) -> None:
+        for _ in range(limit):
+            if not self.tick():
+                return
+        raise AssertionError(f"not drained after {limit} steps")
+
+    def simple(self, run: int, prompt: list[int], max_tokens: int, **options: object) -> None:
+        """A run with one stream and one gen."""
+        self.send(
+            OpenRun(run),
+            OpenStream((run, 0)),
+            Append((run, 0), np.array(prompt, np.int32)),
+            Generate(key=(run, 0), node=(run, 0), max_tokens=max_tokens, **greedy(**options)),  # type: ignore[arg-type]
+        )
+
+    def ids(self, node: tuple[int, int]) -> list[int]:
+        return np.frombuffer(self.done[node].ids, np.int32).tolist()
+
+
+def greedy(**options: object) -> dict[str, object]:
+    return {"sampling": RowSampling(temperature=0.0), **options}
+
+
+def oracle(
+    prompt: list[int], max_tokens: int, vocab_size: int = 64, stop_ids: tuple[int, ...] = (), seed: int | None = None
+) -> list[int]:
+    """What the fake worker's model generates after `prompt`, from the ids alone."""
+    sampling = RowSampling(temperature=0.0) if seed is None else RowSampling(temperature=1.0, seed=seed)
+    ids = list(prompt)
+    for _ in range(max_tokens):
+        token = next_token(int(prefix_hashes(np.array(ids, np.int32))[-1]), sampling, vocab_size)
+        if token in stop_ids:
+            break
+        ids.append(token)
+    return ids[len(prompt) :]

@@ -6,6 +6,7 @@ replies on the other. Streams are named by (run, stream), nodes by (run, node), 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import ErrorInfo
 from ...grammar.state import GrammarState
-from ..protocol.plan import StepFailed, StepPlan, StepMasks, StepResult
+from ..protocol.plan import StepFailed, StepMasks, StepPlan, StepResult
 from ..protocol.sampling import RowSampling
 
 StreamKey: TypeAlias = tuple[int, int]
@@ -22,17 +23,23 @@ NodeKey: TypeAlias = tuple[int, int]
 Ids: TypeAlias = NDArray[np.int32]
 
 
-class StopHit(msgspec.Struct, frozen=True):
+class StopHit(Protocol):
     """A stop string was found: keep `keep` generated tokens; `leftover` is the kept text of the token it cuts."""
 
-    keep: int
-    leftover: str
+    @property
+    def keep(self) -> int: ...
+
+    @property
+    def leftover(self) -> str: ...
 
 
 class StopWatch(Protocol):
     """Watches one gen's tokens for stop strings."""
 
-    def push(self, token: int) -> StopHit | None: ...
+    @property
+    def hit(self) -> StopHit | None: ...
+
+    def push(self, ids: Iterable[int]) -> str: ...
 
 
 # ---- into the core ----------------------------------------------------------------------------------------------
@@ -58,21 +65,6 @@ class Append(msgspec.Struct, frozen=True):
 
     key: StreamKey
     ids: Ids
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """A text run whose ids are not known yet: the stream goes on when `Fill` names the same node."""
-
-    key: StreamKey
-    node: NodeKey
-
-
-class Fill(msgspec.Struct, frozen=True):
-    """The ids for a `Hold`, or the reason why there are none."""
-
-    node: NodeKey
-    ids: Ids | None
-    error: ErrorInfo | None = None
 
 
 class Generate(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,8 +141,6 @@ CoreInput: TypeAlias = (
     OpenRun
     | OpenStream
     | Append
-    | Hold
-    | Fill
     | Generate
     | GrammarReady
     | ForkStream
@@ -232,5 +222,11 @@ class Marked(msgspec.Struct, frozen=True, tag_field="type"):
     error: ErrorInfo | None = None
 
 
-CoreReply: TypeAlias = GenTokens | GenDone | GenFailed | Marked
+class RunEnded(msgspec.Struct, frozen=True, tag_field="type"):
+    """The answer to `CloseRun`: nothing of the run is left, and no other reply for it follows."""
+
+    run: int
+
+
+CoreReply: TypeAlias = GenTokens | GenDone | GenFailed | Marked | RunEnded
 CoreOutput: TypeAlias = StepPlan | StepMasks | CoreReply

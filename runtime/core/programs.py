@@ -1,8 +1,8 @@
 """Runs and streams: applies what lowering sends, walks each stream's queue, and says which gens may want a row.
 
 A stream moves when the operation at its head can be done: text is appended, a fork starts its child, a mark is
-answered. A gen at the head stops the walk until it ends; a held text run, until it is filled. None of this costs a
-token of compute, and none of it waits for the client.
+answered. A gen at the head stops the walk until it ends. None of this costs a token of compute, and none of it waits
+for the client.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from .messages import (
     CloseStream,
     CoreInput,
     CoreReply,
-    Fill,
     ForkStream,
     Generate,
     GenFailed,
     GrammarReady,
-    Hold,
     Mark,
     Marked,
     NodeKey,
     OpenRun,
     OpenStream,
+    RunEnded,
     StreamKey,
 )
 from .scheduler import SPARE_SLOTS
@@ -68,8 +67,6 @@ class Programs:
         self._stop = stop
         self._waiting = waiting
         self.runs: dict[int, Run] = {}
-        self._fills: dict[NodeKey, Fill] = {}
-        self._held: dict[NodeKey, Stream] = {}
         self._deadlines: list[tuple[float, int]] = []
         self._run_seq = 0
         self._gen_rank = 0
@@ -96,12 +93,10 @@ class Programs:
     def apply(self, message: CoreInput) -> None:
         """Apply one message. A message for a run that has been closed is dropped: its answers were given."""
         match message:
-            case Append() | Hold() | ForkStream() | Mark() | Generate():
+            case Append() | ForkStream() | Mark() | Generate():
                 stream_or_none = self._stream(message.key)
                 if stream_or_none is not None:
                     self._enqueue(stream_or_none, message)
-            case Fill():
-                self._fill(message)
             case GrammarReady():
                 self._grammar_ready(message)
             case OpenRun():
@@ -137,7 +132,7 @@ class Programs:
         if message.deadline is not None:
             heapq.heappush(self._deadlines, (message.deadline, message.run))
 
-    def _enqueue(self, stream: Stream, message: Append | Hold | ForkStream | Mark | Generate) -> None:
+    def _enqueue(self, stream: Stream, message: Append | ForkStream | Mark | Generate) -> None:
         run, op = stream.run, message
         if isinstance(message, ForkStream):
             run.streams[message.child[1]] = Stream(run, message.child)
@@ -146,6 +141,9 @@ class Programs:
             queued = gen = Gen(op, stream, self._gen_rank)
             self._gen_rank += 1
             run.gens[op.node[1]] = gen
+            early = run.grammars.pop(op.node[1], None)
+            if early is not None:
+                self._grammar_ready(early)
             if self._waiting() >= self.config.max_waiting:
                 self.fail(gen, _overloaded("gens wait for a row", self.config.max_waiting))
         else:
@@ -155,15 +153,10 @@ class Programs:
         stream.queue.append(queued)
         self._walk(stream)
 
-    def _fill(self, fill: Fill) -> None:
-        if fill.node[0] in self.runs:
-            self._fills[fill.node] = fill
-            stream = self._held.pop(fill.node, None)
-            if stream is not None:
-                self._walk(stream)
-
     def _grammar_ready(self, message: GrammarReady) -> None:
-        gen = self._gen(message.node)
+        run, gen = self.runs.get(message.node[0]), self._gen(message.node)
+        if gen is None and run is not None:
+            run.grammars[message.node[1]] = message  # its gen waits in lowering for a value
         if gen is None or gen.phase is Phase.ENDED:
             return
         if message.error is not None:
@@ -182,9 +175,7 @@ class Programs:
         for stream in list(run.streams.values()):
             self._drop(stream)
         del self.runs[key]
-        for held in (self._fills, self._held):
-            for node in [node for node in held if node[0] == key]:
-                del held[node]
+        self.replies.append(RunEnded(key))
 
     # ---- the walk -----------------------------------------------------------------------------------------------
 
@@ -194,12 +185,7 @@ class Programs:
         while streams:
             current = streams.pop()
             while current.started and current.queue and current.gen is None:
-                op = current.queue[0]
-                if isinstance(op, Hold) and op.node not in self._fills and current.error is None:
-                    self._held[op.node] = current
-                    break
-                current.queue.popleft()
-                child = self._do(current, op)
+                child = self._do(current, current.queue.popleft())
                 if child is not None:
                     streams.append(child)
             if current.closed and current.started and not current.queue and current.gen is None:
@@ -210,12 +196,6 @@ class Programs:
         match op:
             case Append(_, ids):
                 stream.append(ids)
-            case Hold(_, node):
-                fill = self._fills.pop(node, None)
-                if fill is not None and fill.ids is not None:
-                    stream.append(fill.ids)
-                elif fill is not None and stream.error is None:
-                    stream.error = fill.error
             case ForkStream(_, child_key):
                 child = stream.run.streams[child_key[1]]
                 child.parent, child.base, child.started = stream, stream.length, True
@@ -308,10 +288,7 @@ class Programs:
             self.fail(stream.gen, error)
         elif stream.started:
             self._walk(stream)
-        else:
-            for op in stream.queue:
-                if isinstance(op, Gen) and op.phase is not Phase.ENDED:
-                    self.fail(op, error)
+        # else: the fork that starts it stands in its parent's queue, and the walk fails it from there
 
     def _drop(self, stream: Stream) -> None:
         """The stream is over: its KV is dead unless other streams share it."""

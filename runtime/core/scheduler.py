@@ -12,7 +12,6 @@ program goes first. Two promises keep it live:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 
 import numpy as np
 
@@ -219,7 +218,7 @@ class Scheduler:
         growth = gen.max_new - gen.generated
         self.tree.lease(cursor, builder.step)
         need = total - cursor.length + (growth + SPARE_SLOTS if protected else min(growth, self.config.headroom))
-        if len(self.table) and need > self._unpromised() or not self._make_room(1):
+        if (len(self.table) and need > self._unpromised()) or not self._make_room(1):
             self.tree.release(cursor, self.launched, builder.step)
             return False
         heapq.heappop(self._waiting)

@@ -192,7 +192,8 @@ class Core:
         if gen.logprobs is not None and logprob is not None and not finished:
             gen.logprobs.append(logprob)
         if not finished and gen.request.stop_watch is not None:
-            hit = gen.request.stop_watch.push(token)
+            gen.request.stop_watch.push((token,))
+            hit = gen.request.stop_watch.hit
         if gen.request.stream and not finished:
             self.replies.append(GenTokens(gen.key, pack([token])))
         if finished or hit is not None or ended:

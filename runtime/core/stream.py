@@ -5,7 +5,7 @@ parent and a length and copies nothing. Text costs nothing until a gen behind it
 for a gen:
 
     ids    |---- parent's first `base` ids ----|---- own ids ----|
-    queue  Hold, Append, Generate, ForkStream, Mark ...           (what the stream does next, in order)
+    queue  Append, Gen, ForkStream, Mark ...                      (what the stream does next, in order)
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 from ...errors import ErrorInfo
 from ...grammar.state import GrammarState
 from ...radix_cache.tree import Cursor
-from .messages import Append, ForkStream, Generate, Hold, Ids, Mark, NodeKey, StreamKey, TokenLogprob
+from .messages import Append, ForkStream, Generate, GrammarReady, Ids, Mark, NodeKey, StreamKey, TokenLogprob
 
 if TYPE_CHECKING:
     from .rows import Row
 
-StreamOp: TypeAlias = "Append | Hold | ForkStream | Mark | Gen"
+StreamOp: TypeAlias = "Append | ForkStream | Mark | Gen"
 
 
 class Phase(enum.Enum):
@@ -41,7 +41,7 @@ class Phase(enum.Enum):
 class Run:
     """One program. `seq` is its order of arrival, the age that scheduling goes by."""
 
-    __slots__ = ("deadline", "gens", "priority", "run", "seq", "streams", "tenant")
+    __slots__ = ("deadline", "gens", "grammars", "priority", "run", "seq", "streams", "tenant")
 
     def __init__(self, run: int, seq: int, tenant: str, priority: int, deadline: float | None) -> None:
         self.run = run
@@ -51,6 +51,7 @@ class Run:
         self.deadline = deadline
         self.streams: dict[int, Stream] = {}
         self.gens: dict[int, Gen] = {}
+        self.grammars: dict[int, GrammarReady] = {}
 
 
 class Stream:

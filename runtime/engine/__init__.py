@@ -1,0 +1,1 @@
+"""The engine: a core, a worker and lowering around one event loop."""

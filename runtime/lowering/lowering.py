@@ -1,0 +1,542 @@
+"""Graph nodes to token ids, and generated ids to text.
+
+Lowering owns everything that is text: chat templates, text runs, value edges, stop strings and detokenizing. It turns
+each delta into operations on the core's streams as far as the text is known; a stream whose open run needs a value that
+is not there yet keeps its later nodes here and goes on by itself when the value arrives. It is called with one batch of
+events at a time, on any thread, and does no I/O.
+
+    delta --> nodes --> text runs --> Append, Generate, ForkStream, Mark --> core
+    core  --> GenDone --> text --> NodeDone --> client, and on to the streams that wait for it
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from ...errors import (
+    Cancelled,
+    ErrorInfo,
+    InvalidRequest,
+    Overloaded,
+    RamifyError,
+    TemplateMismatch,
+    to_info,
+)
+from ...grammar.spec import GrammarSpec
+from ..core import messages as core
+from ..protocol.graph import (
+    Argument,
+    CancelStream,
+    ClientMessage,
+    CloseRole,
+    CloseRun,
+    EngineReply,
+    Fork,
+    Gen,
+    GraphDelta,
+    GraphNode,
+    NodeDone,
+    NodeFailed,
+    OpenRole,
+    Read,
+    Release,
+    RunClosed,
+    StreamIds,
+    Text,
+    TextDelta,
+    TokenLogprob,
+    Usage,
+    ValueEdge,
+)
+from ..protocol.sampling import SamplingParams
+from ..protocol.tokens import unpack
+from ..protocol.validate import check_gen, fill
+from .detokenizer import StreamDetokenizer
+from .render import Message
+from .report import report
+from .run import Generated, LoweredRun, NodeState, StreamText, Turn
+from .runs import RunBuilder
+from .stops import StopStrings
+from .template import ChatTemplate
+from .tokenizer import Seam, TextTokenizer
+
+MAX_RUNS = 65_536
+
+FORK = -1
+"""`waits_for` of a stream whose parent has not reached the fork yet."""
+
+
+class FromClient(NamedTuple):
+    """A client's message and when it came; None when the client has gone."""
+
+    client: int
+    message: ClientMessage | None
+    now: float
+
+
+LoweringEvent: TypeAlias = FromClient | core.CoreReply
+
+
+class Lowered(NamedTuple):
+    """What one batch of events led to."""
+
+    core: list[core.CoreInput]
+    replies: list[tuple[int, EngineReply]]
+    compiles: list[tuple[core.NodeKey, GrammarSpec]]
+
+
+class Lowering:
+    """See the module's text.
+
+    Args:
+        tokenizer, template: the model's.
+        vocab_size: width of the logits; no id of a request may reach it.
+        defaults: the model's sampling, where a gen asks for nothing.
+    """
+
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        template: ChatTemplate,
+        vocab_size: int,
+        defaults: SamplingParams | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+        self._vocab_size = vocab_size
+        self._defaults = defaults or SamplingParams()
+        self._runs: dict[int, LoweredRun] = {}
+        self._keys: dict[tuple[int, int], int] = {}
+        self._next_run = 0
+        self._out = Lowered([], [], [])
+
+    def handle(self, events: list[LoweringEvent]) -> Lowered:
+        """Apply events in order. An error in one run ends that run or stream, never another."""
+        self._out = out = Lowered([], [], [])
+        for event in events:
+            if isinstance(event, FromClient):
+                self._from_client(event)
+            else:
+                self._from_core(event)
+        return out
+
+    # ---- clients ------------------------------------------------------------------------------------------------
+
+    def _from_client(self, event: FromClient) -> None:
+        client, message, now = event
+        if message is None:
+            for key, run in self._runs.items():
+                if run.client == client:
+                    self._close(key, run, wants_report=False)
+            return
+        key = self._keys.get((client, message.run))
+        run = self._runs[key] if key is not None else None
+        if run is None or key is None:
+            if isinstance(message, CloseRun):
+                return  # closed already; the client's message crossed our last reply
+            opened = self._open(client, message, now)
+            if opened is None:
+                return
+            key, run = opened
+        if isinstance(message, CloseRun):
+            self._close(key, run, message.report)
+            return
+        run.deltas += 1
+        for node in message.nodes:
+            self._arrive(key, run, node)
+
+    def _open(self, client: int, message: GraphDelta, now: float) -> tuple[int, LoweredRun] | None:
+        error: RamifyError | None = None
+        if message.open is None:
+            error = InvalidRequest(f"run {message.run} is not open", hint="send its options with the first delta")
+        elif len(self._runs) >= MAX_RUNS:
+            error = Overloaded(f"more than {MAX_RUNS} runs are open", hint="start fewer programs at once")
+        if error is not None or message.open is None:
+            self._out.replies.append((client, RunClosed(message.run, error=error and to_info(error))))
+            return None
+        key = self._next_run
+        self._next_run += 1
+        run = self._runs[key] = LoweredRun(client, message.run, message.open)
+        self._keys[client, message.run] = key
+        run.streams[0] = StreamText(RunBuilder(self.tokenizer))
+        deadline = None if message.open.timeout is None else now + message.open.timeout
+        self._core(core.OpenRun(key, message.open.tenant, deadline, message.open.priority))
+        self._core(core.OpenStream((key, 0)))
+        return key, run
+
+    def _close(self, key: int, run: LoweredRun, wants_report: bool) -> None:
+        """End the run: gens still held here fail at once, the core fails the others and answers `RunEnded`."""
+        error = to_info(Cancelled("the run was closed before this node was done", hint="wait for the value first"))
+        run.closing, run.wants_report = True, wants_report
+        for stream in run.streams.values():
+            for node in stream.queue:
+                if isinstance(node, Gen):
+                    self._fail_gen(key, run, node.node, error)
+                elif isinstance(node, Read):
+                    self._reply(run, NodeFailed(run.client_run, node.node, error))
+            stream.queue.clear()
+        self._core(core.CloseRun(key, error))
+
+    # ---- nodes --------------------------------------------------------------------------------------------------
+
+    def _arrive(self, key: int, run: LoweredRun, node: GraphNode) -> None:
+        """A node of a delta: check it, start its grammar, and lower it as soon as its stream is there."""
+        stream = run.streams.get(node.stream)
+        if stream is None:
+            self._refuse(key, run, node, InvalidRequest(f"stream {node.stream} is not open", where=node.site))
+            return
+        if isinstance(node, Gen):
+            if node.node in run.nodes:
+                self._refuse(key, run, node, InvalidRequest(f"node {node.node} exists already", where=node.path))
+                return
+            run.nodes[node.node] = NodeState(node, stream)
+            try:
+                self._check(node)
+            except RamifyError as error:
+                run.nodes[node.node].error = to_info(error)
+            else:
+                if node.grammar is not None:
+                    self._out.compiles.append(((key, node.node), node.grammar))
+        elif isinstance(node, Fork):
+            if node.child in run.streams:
+                self._refuse(key, run, node, InvalidRequest(f"stream {node.child} is open already", where=node.site))
+                return
+            # The child may be named by the next node, before its parent gets here.
+            child = run.streams[node.child] = StreamText(RunBuilder(self.tokenizer))
+            child.waits_for = FORK
+        if stream.waits_for is not None:
+            stream.queue.append(node)
+        else:
+            self._lower(key, run, node.stream, stream, node)
+
+    def _check(self, gen: Gen) -> None:
+        check_gen(gen)
+        for token in gen.stop_ids:
+            if not 0 <= token < self._vocab_size:
+                raise InvalidRequest(
+                    f"stop id {token}", where=gen.path, hint=f"the model's ids are below {self._vocab_size}"
+                )
+
+    def _lower(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: GraphNode) -> None:
+        """Lower one node onto its stream. An error poisons the stream: what follows on it fails with the same error."""
+        if stream.error is not None:
+            self._lower_poisoned(key, run, number, stream, node)
+            return
+        calls = self.tokenizer.encode_calls
+        try:
+            match node:
+                case Text():
+                    if node.control:
+                        self._control(stream, node.text)
+                    else:
+                        self._text(stream, node.text)
+                case Argument():
+                    self._text(stream, node.text)
+                case ValueEdge():
+                    self._value(key, run, number, stream, node)
+                case OpenRole():
+                    self._open_role(run, number, stream, node)
+                case CloseRole():
+                    self._close_role(stream)
+                case Gen():
+                    self._gen(key, run, number, stream, node)
+                case Fork():
+                    self._fork(key, run, number, stream, node)
+                case Read():
+                    self._seam((key, number), stream)
+                    run.reads.add(node.node)
+                    self._core(core.Mark((key, number), (key, node.node)))
+                case Release():
+                    self._core(core.CloseStream((key, number)))
+                case CancelStream():
+                    self._cancel(key, run, number, stream)
+        except RamifyError as error:
+            error.where = error.where or node.site
+            stream.error = to_info(error)
+            if isinstance(node, Gen | Read | Fork):
+                self._lower_poisoned(key, run, number, stream, node)
+        run.text_runs += self.tokenizer.encode_calls - calls
+
+    def _lower_poisoned(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: GraphNode) -> None:
+        assert stream.error is not None
+        match node:
+            case Gen():
+                self._fail_gen(key, run, node.node, stream.error)
+            case Read():
+                self._reply(run, NodeFailed(run.client_run, node.node, stream.error))
+            case Fork():
+                self._core(core.ForkStream((key, number), (key, node.child)))
+                child = run.streams[node.child]
+                child.error = stream.error
+                self._resume(key, run, node.child, child)
+            case Release():
+                self._core(core.CloseStream((key, number)))
+            case CancelStream():
+                self._cancel(key, run, number, stream)
+
+    def _cancel(self, key: int, run: LoweredRun, number: int, stream: StreamText) -> None:
+        stream.error = stream.error or to_info(Cancelled("the stream was cancelled", hint="do not look at its values"))
+        self._core(core.AbortStream((key, number), stream.error))
+
+    def _refuse(self, key: int, run: LoweredRun, node: GraphNode, error: RamifyError) -> None:
+        if isinstance(node, Gen | Read):
+            self._reply(run, NodeFailed(run.client_run, node.node, to_info(error)))
+
+    # ---- text ---------------------------------------------------------------------------------------------------
+
+    def _text(self, stream: StreamText, text: str) -> None:
+        if stream.turn is None:
+            self._begin_raw(stream)
+            stream.builder.append_text(text)
+        else:
+            self._open_turn(stream, generates=False)
+            stream.content.append(text)
+
+    def _control(self, stream: StreamText, text: str) -> None:
+        if stream.turn is None:
+            stream.empty = False  # whoever writes control tokens writes the first one too
+        else:
+            self._open_turn(stream, generates=False)
+            self._write_content(stream, closes=False)
+        stream.builder.append_template(text)
+
+    def _begin_raw(self, stream: StreamText) -> None:
+        if stream.empty:
+            stream.empty = False
+            stream.builder.append_bos()
+
+    def _open_role(self, run: LoweredRun, number: int, stream: StreamText, node: OpenRole) -> None:
+        if stream.turn is not None:
+            raise TemplateMismatch(
+                f"a {node.role} turn begins inside a {stream.turn.role} turn", hint="close the turn before the next one"
+            )
+        if self.template.traits.drops_thinking:
+            for turn in stream.turns:
+                for part in turn.parts:
+                    if isinstance(part, int) and not run.nodes[part].ended:
+                        self._wait(run, number, stream, part)
+                        stream.queue.appendleft(node)
+                        return
+            self._check_turns(run, stream, node.role)
+        stream.turn, stream.opened, stream.begun = Turn(node.role, []), False, False
+
+    def _check_turns(self, run: LoweredRun, stream: StreamText, role: str) -> None:
+        """Raise TemplateMismatch if the template would now write the turns so far in another way than the stream has."""
+        messages: list[Message] = []
+        written: list[str] = []
+        for turn in stream.turns:
+            content = "".join(part if isinstance(part, str) else run.nodes[part].text or "" for part in turn.parts)
+            roles = [message.role for message in messages]
+            generates = bool(turn.parts) and isinstance(turn.parts[0], int)
+            written.append(self.template.open_turn(roles, turn.role, generates=generates))
+            written.append(content if generates else self.template.content(turn.role, content))
+            written.append(self.template.close_turn(roles, turn.role))
+            messages.append(Message(turn.role, content))
+        if messages:
+            self.template.check(messages, "".join(written), role=None if role == "assistant" else role)
+
+    def _open_turn(self, stream: StreamText, generates: bool) -> None:
+        """Write the template's opening of the turn once it is known whether the turn begins with a gen."""
+        if stream.turn is not None and not stream.opened:
+            stream.empty, stream.opened = False, True
+            text = self.template.open_turn(stream.roles, stream.turn.role, generates=generates)
+            stream.builder.append_template(text)
+
+    def _write_content(self, stream: StreamText, closes: bool) -> None:
+        """Write the text held back since the turn's last seam, as the template would write it."""
+        if stream.turn is not None and (stream.content or closes):
+            text = "".join(stream.content)
+            stream.content.clear()
+            stream.turn.parts.append(text)
+            written = self.template.content(stream.turn.role, text, opens=not stream.begun, closes=closes)
+            stream.builder.append_text(written)
+            stream.begun = True
+
+    def _close_role(self, stream: StreamText) -> None:
+        if stream.turn is None:
+            raise TemplateMismatch("a turn ends that was not begun", hint="open a role first")
+        self._open_turn(stream, generates=False)
+        self._write_content(stream, closes=True)
+        stream.builder.append_template(self.template.close_turn(stream.roles, stream.turn.role))
+        stream.turns.append(stream.turn)
+        stream.turn = None
+
+    def _seam(self, at: core.StreamKey, stream: StreamText) -> None:
+        """Close the open run and send what is closed."""
+        self._write_content(stream, closes=False)
+        ids = stream.builder.close()
+        if len(ids):
+            stream.log.append(ids)
+            self._core(core.Append(at, ids))
+
+    # ---- nodes that are seams -----------------------------------------------------------------------------------
+
+    def _gen(self, key: int, run: LoweredRun, number: int, stream: StreamText, gen: Gen) -> None:
+        state = run.nodes[gen.node]
+        if state.error is not None:
+            stream.error = state.error
+            self._fail_gen(key, run, gen.node, state.error)
+            return
+        if stream.turn is None:
+            self._begin_raw(stream)
+        else:
+            self._open_turn(stream, generates=True)
+            stream.turn.parts.append(gen.node)
+        self._seam((key, number), stream)
+        run.log_lengths[gen.node] = len(stream.log)
+        stream.log.append(gen.node)
+        stream.builder, stream.begun = RunBuilder(self.tokenizer, after=Seam.TEXT), True
+        if gen.events:
+            state.detokenizer = StreamDetokenizer(self.tokenizer)
+            state.stops = StopStrings(StreamDetokenizer(self.tokenizer), gen.stop) if gen.stop else None
+        model_stops = () if gen.ignore_eos else self.tokenizer.stop_ids
+        watch = StopStrings(StreamDetokenizer(self.tokenizer), gen.stop) if gen.stop else None
+        self._core(
+            core.Generate(
+                key=(key, number),
+                node=(key, gen.node),
+                sampling=fill(gen.sampling, self._defaults, gen.seed, gen.logprobs),
+                max_tokens=gen.max_tokens,
+                stop_ids=tuple(dict.fromkeys((*model_stops, *gen.stop_ids))),
+                stop_watch=watch,
+                grammar=gen.grammar is not None,
+                stream=gen.events,
+            )
+        )
+        if gen.stop:  # the token that a stop string cuts may leave text, which opens the next text run
+            self._wait(run, number, stream, gen.node)
+
+    def _fork(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: Fork) -> None:
+        self._seam((key, number), stream)
+        self._core(core.ForkStream((key, number), (key, node.child)))
+        waiting = run.streams[node.child]
+        child = run.streams[node.child] = stream.fork(RunBuilder(self.tokenizer, after=stream.builder.seam))
+        child.queue = waiting.queue
+        self._resume(key, run, node.child, child)
+
+    def _value(self, key: int, run: LoweredRun, number: int, stream: StreamText, edge: ValueEdge) -> None:
+        state = run.nodes.get(edge.source)
+        if state is None:
+            raise InvalidRequest(f"a value edge names node {edge.source}, which does not exist", where=edge.site)
+        if state.text is not None:
+            self._text(stream, state.text)
+        elif state.error is not None:
+            stream.error = state.error
+        else:
+            self._wait(run, number, stream, edge.source)
+            stream.queue.appendleft(edge)
+
+    def _wait(self, run: LoweredRun, number: int, stream: StreamText, source: int) -> None:
+        stream.waits_for = source
+        run.nodes[source].waiters.append(number)
+
+    def _resume(self, key: int, run: LoweredRun, number: int, stream: StreamText) -> None:
+        """What the stream waited for is there: lower what it holds, as far as that goes."""
+        stream.waits_for = None
+        while stream.queue and stream.waits_for is None:
+            self._lower(key, run, number, stream, stream.queue.popleft())
+
+    # ---- the core's replies -------------------------------------------------------------------------------------
+
+    def _from_core(self, reply: core.CoreReply) -> None:
+        if isinstance(reply, core.RunEnded):
+            self._ended(reply.run)
+            return
+        key, node = reply.node
+        run = self._runs.get(key)
+        if run is None:
+            return
+        match reply:
+            case core.GenTokens():
+                self._tokens(run, node, reply)
+            case core.GenDone():
+                self._done(key, run, node, reply)
+            case core.GenFailed():
+                self._fail_gen(key, run, node, reply.error)
+            case core.Marked():
+                if reply.error is not None:
+                    self._reply(run, NodeFailed(run.client_run, node, reply.error))
+                else:
+                    self._reply(run, StreamIds(run.client_run, node, reply.ids))
+
+    def _tokens(self, run: LoweredRun, node: int, reply: core.GenTokens) -> None:
+        """Stream text that no stop string can take back any more."""
+        state = run.nodes[node]
+        assert state.detokenizer is not None
+        ids = unpack(reply.ids).tolist()
+        text = (state.stops or state.detokenizer).push(ids)
+        if text:
+            self._reply(run, TextDelta(run.client_run, node, text))
+            state.streamed += len(text)
+
+    def _done(self, key: int, run: LoweredRun, node: int, reply: core.GenDone) -> None:
+        state = run.nodes[node]
+        ids = state.ids = unpack(reply.ids)
+        state.leftover = reply.leftover
+        text = self.tokenizer.decode(ids, skip_special=True) + reply.leftover
+        state.text = text
+        if state.gen.events and state.streamed < len(text):
+            self._reply(run, TextDelta(run.client_run, node, text[state.streamed :]))
+        state.detokenizer = state.stops = None
+        usage = reply.usage
+        run.prefill += usage.computed
+        run.retractions += usage.retractions
+        run.finished.append(Generated(state.stream, run.log_lengths[node], node, reply.reason == "stop"))
+        self._reply(
+            run,
+            NodeDone(
+                run.client_run,
+                node,
+                text,
+                reply.ids,
+                reply.reason,
+                Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
+                None if reply.logprobs is None else [self._logprob(entry) for entry in reply.logprobs],
+            ),
+        )
+        waiters, state.waiters = state.waiters, []
+        for number in waiters:
+            stream = run.streams[number]
+            if stream is state.stream and state.leftover:
+                self._text(stream, state.leftover)
+            self._resume(key, run, number, stream)
+
+    def _logprob(self, entry: core.TokenLogprob) -> TokenLogprob:
+        def text(token: int) -> str:
+            return self.tokenizer.decode([token], skip_special=False)
+
+        return TokenLogprob(
+            entry.token, text(entry.token), entry.logprob, [(i, text(i), logprob) for i, logprob in entry.top]
+        )
+
+    def _fail_gen(self, key: int, run: LoweredRun, node: int, error: ErrorInfo) -> None:
+        """The gen's terminal reply is an error; its stream and whoever waits for its value fail with it."""
+        state = run.nodes[node]
+        state.error = error
+        state.stream.error = state.stream.error or error
+        self._reply(run, NodeFailed(run.client_run, node, error))
+        waiters, state.waiters = state.waiters, []
+        for number in waiters:
+            stream = run.streams[number]
+            stream.error = stream.error or error
+            self._resume(key, run, number, stream)
+
+    def _ended(self, key: int) -> None:
+        run = self._runs.pop(key)
+        del self._keys[run.client, run.client_run]
+        result = report(run, self._retokenize) if run.wants_report else None
+        self._reply(run, RunClosed(run.client_run, result))
+
+    def _retokenize(self, ids: core.Ids) -> core.Ids:
+        """What a client's text of these ids would be tokenized to."""
+        builder = RunBuilder(self.tokenizer)
+        builder.append_template(self.tokenizer.decode(ids, skip_special=False, first=True))
+        return builder.close()
+
+    # ---- out ----------------------------------------------------------------------------------------------------
+
+    def _core(self, message: core.CoreInput) -> None:
+        self._out.core.append(message)
+
+    def _reply(self, run: LoweredRun, reply: EngineReply) -> None:
+        self._out.replies.append((run.client, reply))

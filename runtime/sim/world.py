@@ -1,0 +1,116 @@
+"""The whole control plane in a box: clients, engine loop, lowering, grammar compiler, core and a fake worker, on a virtual
+clock, driven by a seed.
+
+`World` is the engine with simulated ports: every job and every step takes a random virtual time, steps may fail, and the
+trace (each step's time, inbox and outbox) goes into one hash. `Programs` in `sim/programs.py` are the clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from ...grammar.compile import GrammarCompiler
+from ...grammar.state import GrammarBackend
+from ..core.config import CoreConfig
+from ..core.messages import CoreInput
+from ..core.step import Core
+from ..engine.loop import EngineLoop
+from ..lowering.lowering import Lowering
+from ..lowering.template import ChatTemplate
+from ..lowering.tokenizer import TextTokenizer
+from ..protocol.plan import WorkerInfo, WorkerReply
+from ..worker.fake import FakeWorker
+
+T = TypeVar("T")
+
+
+class SimExecutor(Executor):
+    """Runs a job at once and delivers its result after a random virtual delay."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, rng: random.Random, longest: float) -> None:
+        self._loop = loop
+        self._rng = rng
+        self._longest = longest
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            settle = future.set_result, fn(*args, **kwargs)
+        except Exception as error:
+            settle = future.set_exception, error  # type: ignore[assignment]
+        self._loop.call_later(self._rng.uniform(0.0, self._longest), *settle)
+        return future
+
+
+class World:
+    """One simulated engine; make it inside `sim.loop.run`.
+
+    Args:
+        seed: decides every latency and fault.
+        tokenizer, template: real ones.
+        backend: compiles grammars.
+        info: what the fake worker pretends.
+        config: the core's limits; `check` is forced on.
+        fault_rate: probability that a step fails.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        tokenizer: TextTokenizer,
+        template: ChatTemplate,
+        backend: GrammarBackend,
+        info: WorkerInfo,
+        config: CoreConfig,
+        fault_rate: float = 0.0,
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.loop = asyncio.get_running_loop()
+        self.trace = hashlib.blake2b(digest_size=16)
+        self.steps = 0
+        faults = frozenset(i for i in range(100_000) if fault_rate and self.rng.random() < fault_rate)
+        self.worker = FakeWorker(info, self._answer, faults)
+        self.core = Core(msgspec.structs.replace(config, check=True), info)
+        self.engine = EngineLoop(
+            core=self.core,
+            worker=self.worker,
+            lowering=Lowering(tokenizer, template, info.vocab_size),
+            compiler=GrammarCompiler(backend, SimExecutor(self.loop, self.rng, 0.5), clock=self.loop.time),
+            executor=SimExecutor(self.loop, self.rng, 0.002),
+            observer=self._observe,
+        )
+
+    def _answer(self, reply: WorkerReply) -> None:
+        """The step's ids reach the core one virtual step time later."""
+        self.loop.call_later(self.rng.uniform(0.001, 0.02), self._reveal, reply)
+
+    def _reveal(self, reply: WorkerReply) -> None:
+        self.worker.reveal(reply)
+        self.engine.on_worker_reply(reply)
+
+    def _observe(self, now: float, inbox: list[CoreInput], outbox: list[object]) -> None:
+        self.steps += 1
+        self.trace.update(np.float64(now).tobytes())
+        for message in outbox:
+            self.trace.update(msgspec.msgpack.encode(message))
+
+    def assert_whole(self) -> None:
+        """Nothing is left of any run: every slot is free or cached, and every row is closed."""
+        scheduler = self.core.scheduler
+        scheduler.check()
+        pool, tree = scheduler.pool, scheduler.tree
+        if len(scheduler.table) or scheduler.n_waiting or self.core.programs.runs:
+            raise AssertionError(
+                f"{len(scheduler.table)} rows, {scheduler.n_waiting} waiting gens and "
+                f"{len(self.core.programs.runs)} runs are left"
+            )
+        if pool.free_count + tree.evictable != pool.capacity:
+            raise AssertionError(f"{pool.free_count} free + {tree.evictable} evictable != {pool.capacity} slots")

@@ -1,3 +1,42 @@
-"""ramify: programs that call a language model many times, run as request graphs."""
+"""ramify: programs that call a language model many times, run as request graphs.
+
+    import ramify as rf
+
+    @rf.function
+    def answer(s: rf.State, question: str) -> str:
+        s += rf.user(question) + rf.assistant(rf.gen("answer", max_tokens=100))
+        return s["answer"]
+
+    answer.on("seedling").run(question="...")
+
+Importing this module loads no engine: torch and the tokenizers come when an engine starts.
+"""
 
 from __future__ import annotations
+
+from . import errors
+from .lang.engines import Engine
+from .lang.primitives import assistant, control, fmt, gen, system, tool, user
+from .lang.program import Program, function
+from .lang.run import Run
+from .lang.state import State
+from .lang.value import Value
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Engine",
+    "Program",
+    "Run",
+    "State",
+    "Value",
+    "assistant",
+    "control",
+    "errors",
+    "fmt",
+    "function",
+    "gen",
+    "system",
+    "tool",
+    "user",
+]

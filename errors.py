@@ -155,7 +155,9 @@ def to_info(error: BaseException) -> ErrorInfo:
     if isinstance(error, RamifyError):
         code = type(error).__name__
         return ErrorInfo(code if code in _CODES else "RamifyError", error.what, error.where, error.hint)
-    return ErrorInfo("RamifyError", f"{type(error).__name__}: {error}", "", "this is a fault in ramify: please report it")
+    return ErrorInfo(
+        "RamifyError", f"{type(error).__name__}: {error}", "", "this is a fault in ramify: please report it"
+    )
 
 
 def from_info(info: ErrorInfo) -> RamifyError:

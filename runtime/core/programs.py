@@ -204,8 +204,8 @@ class Programs:
                     child.cursor = self.tree.fork(stream.cursor)
                 return child
             case Mark(_, node):
-                ids = b"" if stream.error else pack(stream.ids(0, stream.length))
-                self.replies.append(Marked(node, ids, stream.error))
+                seen = b"" if stream.error else pack(stream.ids(0, stream.length))
+                self.replies.append(Marked(node, seen, stream.error))
             case Gen():
                 self._begin(op)
         return None
@@ -249,7 +249,7 @@ class Programs:
             wanted = min(asked or 1, context)
             return to_info(
                 NeverFits(
-                    f"{prompt} prompt tokens and {wanted} new ones need more than the {self.info.slots} slots of the pool",
+                    f"{prompt} prompt tokens and {wanted} new ones need more than the pool's {self.info.slots} slots",
                     hint="lower max_tokens=, shorten the text, or start the engine with more KV slots",
                 )
             )
@@ -282,7 +282,7 @@ class Programs:
             gen.stream.gen = None
 
     def _poison(self, stream: Stream, error: ErrorInfo) -> None:
-        """Nothing more will run on this stream: the gen at its head fails, and each queued one as the walk gets there."""
+        """Nothing more will run on this stream: the gen at its head fails, then each queued one in turn."""
         stream.error = stream.error or error
         if stream.gen is not None:
             self.fail(stream.gen, error)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...radix_cache.tree import Cursor
+from ...radix_cache.node import Cursor
 from .messages import Ids
 from .stream import Gen
 

@@ -26,7 +26,8 @@ from .rows import Flight, Row, RowTable
 from .stream import Gen, Phase
 
 SPARE_SLOTS = 2
-"""Slots beside prompt + output that a lone row may hold: a last prompt token computed twice, a step launched too far."""
+"""Slots beside prompt + output that a lone row may hold: a last prompt token computed twice, a step launched too
+far."""
 
 
 class Counters:
@@ -133,7 +134,7 @@ class Scheduler:
         return short <= 0 or self.pool.free_count >= n
 
     def _ration(self) -> Ids:
-        """The pool is short: retract young rows until all others can grow, this step or when quarantined slots return."""
+        """The pool is short: retract young rows until the others can grow, now or when quarantined slots return."""
         rows = self.table.decodable()
         while len(rows) > self.pool.free_count + self.pool.quarantined_count + self.tree.evictable:
             if len(self.table) == 1:
@@ -166,7 +167,7 @@ class Scheduler:
                 self._take_over(builder, row, start)
                 self._begin_decoding(builder, row, index)
                 return
-            # The KV of the whole prompt is there, its last logits are not: compute that token again, in a slot of our own.
+            # The prompt's KV is all there, its last logits are not: compute that token again, in a slot of our own.
             self.tree.rewind(cursor, total - 1)
             again = True
         self._take_over(builder, row, min(start, cursor.length))
@@ -318,5 +319,3 @@ class Scheduler:
         row = self.table.rows[index]
         assert row is not None
         return row
-
-

@@ -200,7 +200,7 @@ class Core:
             self._end(row, finished, hit)
 
     def _accept(self, gen: Gen, token: int, stopped: bool) -> bool:
-        """Advance the matcher by a sampled token. A stop id of the caller's that the grammar does not know just ends."""
+        """Advance the matcher by a sampled token. A stop id of the caller's need not be the grammar's: it just ends."""
         assert gen.grammar is not None
         try:
             if gen.grammar.accept(token) or stopped:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...errors import ErrorInfo
 from ...grammar.state import GrammarState
-from ...radix_cache.tree import Cursor
+from ...radix_cache.node import Cursor
 from .messages import Append, ForkStream, Generate, GrammarReady, Ids, Mark, NodeKey, StreamKey, TokenLogprob
 
 if TYPE_CHECKING:

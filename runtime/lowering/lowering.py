@@ -129,11 +129,12 @@ class Lowering:
                 if run.client == client:
                     self._close(key, run, wants_report=False)
             return
-        key = self._keys.get((client, message.run))
-        run = self._runs[key] if key is not None else None
-        if run is None or key is None:
-            if isinstance(message, CloseRun):
-                return  # closed already; the client's message crossed our last reply
+        known = self._keys.get((client, message.run))
+        if known is not None:
+            key, run = known, self._runs[known]
+        elif isinstance(message, CloseRun):
+            return  # closed already; the client's message crossed our last reply
+        else:
             opened = self._open(client, message, now)
             if opened is None:
                 return
@@ -151,8 +152,9 @@ class Lowering:
             error = InvalidRequest(f"run {message.run} is not open", hint="send its options with the first delta")
         elif len(self._runs) >= MAX_RUNS:
             error = Overloaded(f"more than {MAX_RUNS} runs are open", hint="start fewer programs at once")
-        if error is not None or message.open is None:
-            self._out.replies.append((client, RunClosed(message.run, error=error and to_info(error))))
+        if message.open is None or error is not None:
+            assert error is not None
+            self._out.replies.append((client, RunClosed(message.run, error=to_info(error))))
             return None
         key = self._next_run
         self._next_run += 1
@@ -321,7 +323,8 @@ class Lowering:
         stream.turn, stream.opened, stream.begun = Turn(node.role, []), False, False
 
     def _check_turns(self, run: LoweredRun, stream: StreamText, role: str) -> None:
-        """Raise TemplateMismatch if the template would now write the turns so far in another way than the stream has."""
+        """Raise TemplateMismatch if the template would now write the turns so far in another way than the stream
+        has."""
         messages: list[Message] = []
         written: list[str] = []
         for turn in stream.turns:
@@ -457,7 +460,8 @@ class Lowering:
                 if reply.error is not None:
                     self._reply(run, NodeFailed(run.client_run, node, reply.error))
                 else:
-                    self._reply(run, StreamIds(run.client_run, node, reply.ids))
+                    text = self.tokenizer.decode(unpack(reply.ids), skip_special=False, first=True)
+                    self._reply(run, StreamIds(run.client_run, node, reply.ids, text))
 
     def _tokens(self, run: LoweredRun, node: int, reply: core.GenTokens) -> None:
         """Stream text that no stop string can take back any more."""

@@ -1,9 +1,9 @@
 """What a run cost against what it had to cost, in prefill tokens.
 
-*Ideal* is the design's own measure: distinct prefixes that no decoding produced, with one for each gen's last token when
-its stream goes on. *Resent* models a client that sends the whole text again for each gen to a server with a prefix
-cache that forgets nothing: the text is tokenized anew, so what was generated is found again only where its ids happen to
-come out the same.
+*Ideal* is the design's own measure: distinct prefixes that no decoding produced, with one for each gen's last token
+when its stream goes on. *Resent* models a client that sends the whole text again for each gen to a server with a prefix
+cache that forgets nothing: the text is tokenized anew, so what was generated is found again only where its ids happen
+to come out the same.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def stream_ids(run: LoweredRun, stream: StreamText, log_length: int) -> Ids:
             ids = run.nodes[entry].ids if isinstance(entry, int) else entry
             if ids is not None:
                 parts.append(ids)
-        at, log_length = at.parent, at.parent_log
+        log_length = at.parent_log
+        at = at.parent
     parts.reverse()
     return np.concatenate(parts) if parts else np.empty(0, np.int32)

@@ -1,4 +1,5 @@
-"""One run as lowering holds it: streams with their open text runs, what waits for a value, and what is known of nodes."""
+"""One run as lowering holds it: streams with their open text runs, what waits for a value, and what is known of
+nodes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a client sends and what it gets back: deltas of the request graph, and replies. A closed set of tagged unions.
 
 A run is one program. Its streams and nodes are numbered by the client, from 0; stream 0 is the root. A delta appends
-nodes to streams; the order of the nodes in it is the order on each stream. Nothing is ever sent twice: an engine goes on
-from text to gen to text by itself.
+nodes to streams; the order of the nodes in it is the order on each stream. Nothing is ever sent twice: an engine goes
+on from text to gen to text by itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 
 from ...errors import ErrorInfo
 from ...grammar.spec import GrammarSpec
+from .int32 import Int32Bytes
 from .sampling import SamplingParams
-from .tokens import Int32Bytes
 
 # ---- nodes ------------------------------------------------------------------------------------------------------
 
@@ -112,9 +112,7 @@ class CancelStream(Node, frozen=True, tag="cancel_stream"):
     """End what runs on this stream, and refuse what is queued."""
 
 
-GraphNode: TypeAlias = (
-    Text | Argument | ValueEdge | OpenRole | CloseRole | Gen | Fork | Read | Release | CancelStream
-)
+GraphNode: TypeAlias = Text | Argument | ValueEdge | OpenRole | CloseRole | Gen | Fork | Read | Release | CancelStream
 
 # ---- client to engine -------------------------------------------------------------------------------------------
 
@@ -149,6 +147,19 @@ class CloseRun(msgspec.Struct, frozen=True, tag="close", tag_field="type"):
 
 
 ClientMessage: TypeAlias = GraphDelta | CloseRun
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello", tag_field="type"):
+    """First message on a socket; answered with `EngineReady`. `process` is a label for the engine's log."""
+
+    process: int
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye", tag_field="type"):
+    """Last message on a socket: what the client left running is cancelled."""
+
+
+SocketMessage: TypeAlias = Hello | Goodbye | ClientMessage
 
 # ---- engine to client -------------------------------------------------------------------------------------------
 
@@ -199,11 +210,12 @@ class TextDelta(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
 
 
 class StreamIds(msgspec.Struct, frozen=True, tag="ids", tag_field="type"):
-    """The answer to `Read`: every id of the stream up to there."""
+    """The answer to `Read`: every id of the stream up to there, and their text with control tokens spelled out."""
 
     run: int
     node: int
     ids: Int32Bytes
+    text: str
 
 
 class NodeFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
@@ -272,6 +284,4 @@ class EngineFailed(msgspec.Struct, frozen=True, tag="engine_failed", tag_field="
     error: ErrorInfo
 
 
-EngineReply: TypeAlias = (
-    NodeDone | TextDelta | StreamIds | NodeFailed | RunClosed | EngineReady | EngineFailed
-)
+EngineReply: TypeAlias = NodeDone | TextDelta | StreamIds | NodeFailed | RunClosed | EngineReady | EngineFailed

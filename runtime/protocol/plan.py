@@ -181,8 +181,8 @@ class WorkerInfo(msgspec.Struct, frozen=True):
 
 
 class Worker(Protocol):
-    """Runs plans in the order given. `submit` never blocks for the device; each sampled step is answered once, in order,
-    through the callback given to the worker when it was made, on whatever thread or loop its device port uses.
+    """Runs plans in the order given. `submit` never blocks for the device; each sampled step is answered once, in
+    order, through the callback given to the worker when it was made, on whatever thread or loop its device port uses.
     """
 
     @property

@@ -1,7 +1,4 @@
-"""Token ids, slots and rows on the wire: little-endian int32 bytes, never lists of Python integers.
-
-`unpack` is a view, not a copy. A message is read where it was received.
-"""
+"""`Int32Bytes` as numpy arrays. `unpack` is a view, not a copy: a message is read where it was received."""
 
 from __future__ import annotations
 
@@ -11,10 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Int32Bytes: TypeAlias = bytes
-"""int32 values, little-endian, shape (n,)."""
+from .int32 import Int32Bytes
 
 IntArray: TypeAlias = NDArray[np.int32]
+
+__all__ = ["Int32Bytes", "IntArray", "pack", "unpack"]
 
 _DTYPE = np.dtype("<i4")
 
@@ -27,5 +25,5 @@ def pack(values: Iterable[int] | IntArray) -> Int32Bytes:
 
 
 def unpack(data: Int32Bytes) -> IntArray:
-    """A read-only int32 array over `data`, shape (len(data) // 4,). Raises ValueError if the length is no multiple of 4."""
+    """A read-only int32 array over `data`, shape (len(data) // 4,). Raises ValueError if the length is no multiple."""
     return np.frombuffer(data, dtype=_DTYPE)

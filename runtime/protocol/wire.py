@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ...errors import ProtocolError
-from .graph import ClientMessage, EngineReply
+from .graph import EngineReply, SocketMessage
 from .plan import WorkerCommand, WorkerReply
 
 MAX_BYTES = 64 << 20
@@ -21,7 +21,21 @@ MAX_ITEMS = 4_000_000
 _ENCODER = msgspec.msgpack.Encoder()
 
 # Bytes that follow the first byte of a msgpack value (the msgpack specification, "Formats"): payload, or length field.
-_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_FIXED = {
+    0xC0: 0,
+    0xC2: 0,
+    0xC3: 0,
+    0xCA: 4,
+    0xCB: 8,
+    0xCC: 1,
+    0xCD: 2,
+    0xCE: 4,
+    0xCF: 8,
+    0xD0: 1,
+    0xD1: 2,
+    0xD2: 4,
+    0xD3: 8,
+}
 _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _ARRAY = {0xDC: 2, 0xDD: 4}
 _MAP = {0xDE: 2, 0xDF: 4}
@@ -109,7 +123,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def client_codec() -> Codec:
     """Decodes what clients send."""
-    return Codec(ClientMessage)
+    return Codec(SocketMessage)
 
 
 def engine_codec() -> Codec:

@@ -1,7 +1,7 @@
 """An asyncio event loop whose clock jumps: when nothing is ready, time goes on to the next timer at once.
 
-The control plane runs on it unchanged. A seed fixes every latency, so a run is the same in any process; a test that would
-hang has no timer left, and that is an error here, not a wait.
+The control plane runs on it unchanged. A seed fixes every latency, so a run is the same in any process; a test that
+would hang has no timer left, and that is an error here, not a wait.
 """
 
 from __future__ import annotations

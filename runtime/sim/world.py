@@ -1,8 +1,8 @@
-"""The whole control plane in a box: clients, engine loop, lowering, grammar compiler, core and a fake worker, on a virtual
-clock, driven by a seed.
+"""The whole control plane in a box: clients, engine loop, lowering, grammar compiler, core and a fake worker, on a
+virtual clock, driven by a seed.
 
-`World` is the engine with simulated ports: every job and every step takes a random virtual time, steps may fail, and the
-trace (each step's time, inbox and outbox) goes into one hash. `Programs` in `sim/programs.py` are the clients.
+`World` is the engine with simulated ports: every job and every step takes a random virtual time, steps may fail, and
+the trace (each step's time, inbox and outbox) goes into one hash. `Programs` in `sim/programs.py` are the clients.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -42,11 +43,12 @@ class SimExecutor(Executor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
+        settle: Callable[[], None]
         try:
-            settle = future.set_result, fn(*args, **kwargs)
+            settle = partial(future.set_result, fn(*args, **kwargs))
         except Exception as error:
-            settle = future.set_exception, error  # type: ignore[assignment]
-        self._loop.call_later(self._rng.uniform(0.0, self._longest), *settle)
+            settle = partial(future.set_exception, error)
+        self._loop.call_later(self._rng.uniform(0.0, self._longest), settle)
         return future
 
 

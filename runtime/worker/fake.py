@@ -1,9 +1,9 @@
 """A worker without a model, for everything that must be proved about the control plane.
 
-It keeps a *shadow* of the KV pool: each slot remembers the token written, its position, a hash of the whole prefix up to
-it, and who wrote it. Reading a row's slots checks every one of them, so a slot that was freed too early, shared wrongly
-or never written is an exception, not a wrong answer. The next token is a hash of the prefix that was really read, so an
-oracle that knows only the ids can say what must come out (`next_token`).
+It keeps a *shadow* of the KV pool: each slot remembers the token written, its position, a hash of the whole prefix up
+to it, and who wrote it. Reading a row's slots checks every one of them, so a slot that was freed too early, shared
+wrongly or never written is an exception, not a wrong answer. The next token is a hash of the prefix that was really
+read, so an oracle that knows only the ids can say what must come out (`next_token`).
 
     write  slot -> (token, position, prefix hash, row and epoch)
     read   row's slots [0, n): positions must be 0..n-1 and each prefix hash must follow from the one before
@@ -37,7 +37,7 @@ def _mix(values: U64) -> U64:
 
 
 def prefix_hashes(tokens: IntArray, start: int = 0, before: int = 0) -> U64:
-    """Hash of each prefix that ends at these tokens, which stand at positions [start, start + n); uint64, shape (n,)."""
+    """Hash of each prefix that ends at one of these tokens, at positions [start, start + n); uint64, shape (n,)."""
     positions = np.arange(start, start + len(tokens), dtype=np.uint64)
     with np.errstate(over="ignore"):
         terms = _mix(tokens.astype(np.uint64) + np.uint64(1) + positions * _POSITION)
@@ -205,9 +205,7 @@ class FakeWorker:
             return
         void = set(unpack(masks.void).tolist())
         words = (self._info.vocab_size + 31) // 32
-        mask_of = dict(
-            zip(unpack(masks.mask_index).tolist(), unpack(masks.masks).reshape(-1, words), strict=True)
-        )
+        mask_of = dict(zip(unpack(masks.mask_index).tolist(), unpack(masks.masks).reshape(-1, words), strict=True))
         ids = np.full(len(rows), -1, np.int32)
         for i, row in enumerate(rows.tolist()):
             if i in void:

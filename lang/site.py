@@ -1,0 +1,22 @@
+"""Source lines of user code, for errors and `explain`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent.parent
+_OURS = tuple(str(_PACKAGE / name) for name in ("lang", "runtime", "__init__.py"))
+
+
+def call_site() -> str:
+    """`file:line` of the nearest frame outside of ramify's own language; "" if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_OURS):
+            return f"{name}:{frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""

@@ -1,0 +1,203 @@
+"""`State`: the face of one stream inside a program.
+
+s += rf.user(question)                  # text: nothing is sent yet
+s += rf.assistant(rf.gen("answer"))     # still nothing waits
+branches = s.fork(3)                    # three streams that share everything so far
+s["answer"]                             # a Value; looking at it is the fence
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidRequest, InvalidType, UnknownName
+from ..runtime.protocol import graph
+from ..runtime.protocol.int32 import to_list
+from ..runtime.protocol.validate import check_gen
+from .expr import Argument, Control, Expr, GenExpr, Part, RoleExpr
+from .site import call_site
+from .types import grammar_of
+from .value import Value
+
+if TYPE_CHECKING:
+    from .run import ReadBack, Run
+
+MAX_FORKS = 4096
+
+
+class State:
+    """One stream of a run. Made by the program's call and by `fork`, never directly.
+
+    Attributes:
+        path: structural path of the stream in the run.
+    """
+
+    def __init__(self, run: Run[Any], stream: int, path: str) -> None:
+        self._run = run
+        self._stream = stream
+        self._names: dict[str, list[Value[Any]]] = {}
+        self._counts: dict[str, int] = {}
+        self._turns: list[tuple[str, list[str | Value[Any]]]] = []
+        self._forks = 0
+        self.path = path
+
+    # ---- appending ----------------------------------------------------------------------------------------------
+
+    def __iadd__(self, part: Part) -> State:
+        """Append text, a value, a gen, a role, or an expression of them."""
+        self._append(part, call_site())
+        return self
+
+    def gen(self, name: str, **options: Any) -> Value[Any]:
+        """Append `ramify.gen(name, ...)` and give back its value, which is not waited for."""
+        from .primitives import gen
+
+        self._append(gen(name, **options), call_site())
+        return self._names[name][-1]
+
+    def _append(self, part: Part, site: str, turn: list[str | Value[Any]] | None = None) -> None:
+        run, stream = self._run, self._stream
+        match part:
+            case Argument():
+                run.record(graph.Argument(stream=stream, site=site, text=str(part)))
+                _note(turn, str(part))
+            case str():
+                if part:
+                    run.record(graph.Text(stream=stream, site=site, text=part))
+                    _note(turn, part)
+            case Value():
+                self._append_value(part, site, turn)
+            case GenExpr():
+                self._append_gen(part, site, turn)
+            case Control():
+                run.record(graph.Text(stream=stream, site=site, text=part.text, control=True))
+                _note(turn, part.text)
+            case Expr():
+                for inner in part.parts:
+                    self._append(inner, site, turn)
+            case RoleExpr():
+                if turn is not None:
+                    raise InvalidRequest(f"a {part.role} turn inside another turn", where=site, hint="put it behind it")
+                self._turns.append((part.role, []))
+                run.record(graph.OpenRole(stream=stream, site=site, role=part.role))
+                for inner in part.parts:
+                    self._append(inner, site, self._turns[-1][1])
+                run.record(graph.CloseRole(stream=stream, site=site))
+            case _:
+                raise InvalidType(
+                    f"{type(part).__name__} cannot be appended to a state",
+                    where=site,
+                    hint="append str, a Value, gen(...), a role or an expression of them; use str(x) for other objects",
+                )
+
+    def _append_value(self, value: Value[Any], site: str, turn: list[str | Value[Any]] | None) -> None:
+        if value._run is self._run:
+            self._run.record(graph.ValueEdge(stream=self._stream, site=site, source=value._node))
+        else:  # of another run: it has ended, or looking waits for it
+            self._run.record(graph.Argument(stream=self._stream, site=site, text=str(value)))
+        _note(turn, value)
+
+    def _append_gen(self, expr: GenExpr, site: str, turn: list[str | Value[Any]] | None) -> None:
+        count = self._counts.get(expr.name, 0)
+        self._counts[expr.name] = count + 1
+        path = f"{self.path}/{expr.name}[{count}]"
+        try:
+            grammar, decode = grammar_of(expr.type)
+        except InvalidType as error:
+            raise InvalidType(error.what, where=f"{path} ({site})", hint=error.hint) from None
+        node = graph.Gen(
+            stream=self._stream,
+            site=site,
+            node=self._run.new_node(),
+            name=expr.name,
+            path=path,
+            max_tokens=expr.max_tokens,
+            stop=expr.stop,
+            stop_ids=expr.stop_ids,
+            ignore_eos=expr.ignore_eos,
+            sampling=expr.sampling,
+            seed=self._run.node_seed(path),
+            grammar=grammar,
+            logprobs=expr.logprobs,
+        )
+        check_gen(node)
+        self._run.record(node)
+        value: Value[Any] = Value(self._run, node.node, expr.name, path, site, decode)
+        self._run.add_value(node.node, value)
+        self._names.setdefault(expr.name, []).append(value)
+        _note(turn, value)
+
+    # ---- forking ------------------------------------------------------------------------------------------------
+
+    def fork(self, n: int = 1) -> list[State]:
+        """`n` states that go on from here. They share all KV so far; nothing is copied and nothing waits."""
+        if not 1 <= n <= MAX_FORKS:
+            raise InvalidRequest(f"fork({n})", where=self.path, hint=f"fork into 1 to {MAX_FORKS} states")
+        index, self._forks = self._forks, self._forks + 1
+        site = call_site()
+        return [self._child(f"{self.path}/fork[{index}][{i}]", site) for i in range(n)]
+
+    def _child(self, path: str, site: str) -> State:
+        child = State(self._run, self._run.new_stream(), path)
+        self._run.record(graph.Fork(stream=self._stream, site=site, child=child._stream))
+        child._names = {name: list(values) for name, values in self._names.items()}
+        child._turns = [(role, list(parts)) for role, parts in self._turns]
+        return child
+
+    def cancel(self) -> None:
+        """End what runs on this state and refuse what is queued on it."""
+        self._run.record(graph.CancelStream(stream=self._stream, site=call_site()))
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        """The last value called `name`: a `Value`, which is waited for when it is looked at."""
+        return self.all(name)[-1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def all(self, name: str) -> list[Value[Any]]:
+        """Every value called `name` on this state, oldest first. Raises UnknownName."""
+        values = self._names.get(name)
+        if values is None:
+            known = ", ".join(sorted(self._names)) or "none yet"
+            raise UnknownName(
+                f"no value is called {name!r} on this state",
+                where=f"{self.path} ({call_site()})",
+                hint=f"values here: {known}",
+            )
+        return values
+
+    def tokens(self) -> list[int]:
+        """The ids of the stream, as the model sees them. Waits; it is a seam, so the text run before it is closed."""
+        reply = self._read().reply
+        assert reply is not None
+        return to_list(reply.ids)
+
+    def text(self) -> str:
+        """The text of `tokens()`, control tokens spelled out. Waits; a seam like `tokens`."""
+        reply = self._read().reply
+        assert reply is not None
+        return reply.text
+
+    def messages(self) -> list[dict[str, str]]:
+        """The chat so far as `{"role": ..., "content": ...}`. Waits for the values in it."""
+        return [{"role": role, "content": "".join(map(str, parts))} for role, parts in self._turns]
+
+    def _read(self) -> ReadBack:
+        node = self._run.new_node()
+        read = self._run.read_back(node)
+        self._run.record(graph.Read(stream=self._stream, site=call_site(), node=node))
+        self._run.wait_for(read)
+        if read.error is not None:
+            raise read.error
+        return read
+
+    def __repr__(self) -> str:
+        return f"<State {self.path}>"
+
+
+def _note(turn: list[str | Value[Any]] | None, part: str | Value[Any]) -> None:
+    if turn is not None:
+        turn.append(part)

@@ -1,0 +1,160 @@
+"""`Value[T]`: the result of a node, before and after it is there.
+
+Passing a value on never waits: appended to text it becomes a value edge, which the engine fills by itself. Looking at
+it
+is a fence: `get`, `str`, comparing, iterating and formatting stop the program until the node is done. `repr` never
+does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from ..errors import ErrorInfo, NodeError, OutputInvalid, RamifyError, from_info
+from ..runtime.protocol.graph import NodeDone, TokenLogprob, Usage
+from .expr import Addable
+
+if TYPE_CHECKING:
+    from .run import Run
+
+T = TypeVar("T")
+
+_PENDING = object()
+
+
+class Value(Addable, Generic[T]):
+    """The value of one gen.
+
+    Attributes:
+        name: what the program called it.
+        path: the node's structural path.
+        site: source line of the node.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # equality looks at the value, which may be a dict or a list
+
+    def __init__(self, run: Run[Any], node: int, name: str, path: str, site: str, decode: Callable[[str], T]) -> None:
+        self._run = run
+        self._node = node
+        self._decode = decode
+        self._done: NodeDone | None = None
+        self._error: NodeError | None = None
+        self._value: object = _PENDING
+        self._observed = False
+        self.name = name
+        self.path = path
+        self.site = site
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def get(self, timeout: float | None = None) -> T:
+        """Wait for the value.
+
+        Args:
+            timeout: seconds to wait at most; the node goes on when they have passed.
+
+        Raises:
+            NodeError: the node failed; `__cause__` says why.
+            TimeoutError: it was not done in time.
+        """
+        if self._done is None and self._error is None:
+            self._run.wait_for(self, timeout)
+        self._observed = True
+        if self._error is not None:
+            raise self._error
+        return cast(T, self._value)
+
+    @property
+    def ready(self) -> bool:
+        """Whether looking would not wait."""
+        return self._done is not None or self._error is not None
+
+    @property
+    def text(self) -> str:
+        """The generated text. Waits."""
+        self.get()
+        assert self._done is not None
+        return self._done.text
+
+    @property
+    def finish_reason(self) -> str:
+        """ "stop" or "length". Waits."""
+        self.get()
+        assert self._done is not None
+        return self._done.reason
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of this node. Waits."""
+        self.get()
+        assert self._done is not None
+        return self._done.usage
+
+    @property
+    def logprobs(self) -> list[TokenLogprob] | None:
+        """Log probabilities of the generated tokens if the gen asked for them. Waits."""
+        self.get()
+        assert self._done is not None
+        return self._done.logprobs
+
+    def __str__(self) -> str:
+        value = self.get()
+        return value if isinstance(value, str) else self.text
+
+    def __format__(self, spec: str) -> str:
+        value = self.get()
+        return format(value if not isinstance(value, dict | list) else self.text, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.get())
+
+    def __int__(self) -> int:
+        return int(cast(Any, self.get()))
+
+    def __float__(self) -> float:
+        return float(cast(Any, self.get()))
+
+    def __len__(self) -> int:
+        return len(cast(Any, self.get()))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(cast(Any, self.get()))
+
+    def __contains__(self, item: object) -> bool:
+        return item in cast(Any, self.get())
+
+    def __getitem__(self, key: Any) -> Any:
+        return cast(Any, self.get())[key]
+
+    def __eq__(self, other: object) -> bool:
+        return self.get() == (other.get() if isinstance(other, Value) else other)
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(cast(Any, self.get()) < (other.get() if isinstance(other, Value) else other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(cast(Any, self.get()) > (other.get() if isinstance(other, Value) else other))
+
+    def __repr__(self) -> str:
+        state = "failed" if self._error is not None else "pending" if self._done is None else repr(self._value)
+        return f"<Value {self.path}: {state}>"
+
+    # ---- settled by the run -------------------------------------------------------------------------------------
+
+    def _settle(self, done: NodeDone) -> None:
+        try:
+            self._value = self._decode(done.text)
+        except Exception as error:
+            reason = f" (it stopped at max_tokens={done.usage.decoded})" if done.reason == "length" else ""
+            what = error.what if isinstance(error, RamifyError) else str(error)
+            invalid = OutputInvalid(
+                f"the generated text is not of the promised type{reason}: {what}",
+                where=self.path,
+                hint="raise max_tokens=" if done.reason == "length" else "loosen the type, or add a retry",
+            )
+            self._error = NodeError(self.path, self.site, invalid)
+        self._done = done
+
+    def _fail(self, error: ErrorInfo) -> None:
+        self._error = NodeError(self.path, self.site, from_info(error))

@@ -1,0 +1,1 @@
+"""The KV pool and the attention over it, behind one small interface."""

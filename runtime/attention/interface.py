@@ -1,0 +1,71 @@
+"""What attention is told about a step, and what it must do: write the step's KV, then attend.
+
+A step computes T tokens: those of its prompt chunks, chunk after chunk, then one for each decode row.
+
+    tokens   [ chunk 0 ....... | chunk 1 .. | d0 d1 d2 d3 ]      flat, T of them
+    row r    [ s0 s1 s2 ... s(len-1) ]                           its slots, in order of position, in the slot table
+
+A token at position p of row r reads the slots of positions 0..p of that row. Those may have been written long ago, or
+in this very step by any row (siblings share prompts), so a layer writes the KV of all T tokens before it attends.
+
+Shapes: T tokens, D decode rows, R rows, P positions, N query heads, K key/value heads, H head_dim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`count` prompt tokens of `row` at positions [start, start + count)."""
+
+    row: int
+    start: int
+    count: int
+
+
+@dataclass(frozen=True)
+class AttentionBatch:
+    """The tokens of one step and where their past lies.
+
+    Attributes:
+        table_RP: the slot table, int32, on the device.
+        slots_T: the slot each token's KV goes to, int64, on the device.
+        chunks: prompt chunks, in the order of their tokens.
+        decode_rows: rows of the decode tokens, host int64, shape (D,).
+        lengths_D: positions each decode token reads, itself included, int64, on the device.
+        length_bounds: upper bounds of `lengths_D`, host int64, shape (D,): what a kernel may size its work by.
+    """
+
+    table_RP: Tensor
+    slots_T: Tensor
+    chunks: list[Chunk]
+    decode_rows: NDArray[np.int64]
+    lengths_D: Tensor
+    length_bounds: NDArray[np.int64]
+
+
+class StepAttention(Protocol):
+    """Attention bound to one step: the index work that all layers share is done."""
+
+    def write(self, layer: int, k_TKH: Tensor, v_TKH: Tensor) -> None:
+        """Put the KV of the step's tokens into their slots, in this layer."""
+        ...
+
+    def attend(self, layer: int, q_TNH: Tensor) -> Tensor:
+        """softmax(q k / sqrt(H)) v of each token over its row's slots up to its position; [T, N, H] -> [T, N, H]."""
+        ...
+
+
+class AttentionBackend(Protocol):
+    """One way to compute attention over a KV pool."""
+
+    def begin(self, batch: AttentionBatch) -> StepAttention:
+        """Prepare a step. The result is valid until the next `begin`."""
+        ...

@@ -1,0 +1,139 @@
+"""Puts an engine together from a model directory, on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from ...errors import RamifyError, UnsupportedModel
+from ...grammar.backends import make_backend
+from ...grammar.compile import GrammarCompiler
+from ...grammar.vocabulary import Vocabulary
+from ..core.config import CoreConfig
+from ..core.step import Core
+from ..lowering.files import read_json
+from ..lowering.lowering import Lowering
+from ..lowering.template import ChatTemplate
+from ..lowering.tokenizer import TextTokenizer
+from ..protocol.graph import EngineReady
+from ..protocol.plan import WorkerReply
+from ..protocol.sampling import SamplingParams
+from ..protocol.validate import check_sampling
+from ..worker.options import WorkerOptions
+from ..worker.torch_worker import TorchWorker
+from .loop import EngineLoop
+from .options import EngineOptions
+
+
+class Engine:
+    """An `EngineLoop` with everything that must be closed with it."""
+
+    def __init__(self, loop: EngineLoop, worker: TorchWorker, executors: list[ThreadPoolExecutor], info: EngineReady):
+        self.loop = loop
+        self.info = info
+        self._worker = worker
+        self._executors = executors
+
+    def close(self) -> None:
+        """Stop the loop, then the worker, then the threads."""
+        self.loop.close()
+        self._worker.close()
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def build_engine(options: EngineOptions) -> Engine:
+    """Load the model and make the engine on the running event loop; the caller runs `engine.loop.run()`.
+
+    Raises:
+        ModelNotFound, UnsupportedModel, WorkerError: as loading goes.
+    """
+    directory = options.directory
+    if options.threads is not None:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    loop = asyncio.get_running_loop()
+    tokenizer = TextTokenizer.load(directory)
+    template = ChatTemplate.load(tokenizer)
+    relay = _Relay(loop)
+    worker = TorchWorker.load(
+        directory,
+        relay,
+        WorkerOptions(
+            device=options.device,
+            dtype=options.dtype,
+            slots=options.slots,
+            kv_bytes=options.kv_bytes,
+            max_rows=options.max_rows,
+            max_length=options.max_length,
+            load_format=options.load_format,
+        ),
+    )
+    try:
+        info = worker.info
+        vocabulary = Vocabulary.from_json(
+            (directory / "tokenizer.json").read_bytes(), width=info.vocab_size, stop_ids=tokenizer.stop_ids
+        )
+        executors = [
+            ThreadPoolExecutor(1, "ramify-lowering"),
+            ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
+        ]
+        config = CoreConfig(
+            overlap=options.depth,
+            step_tokens=max(options.step_tokens, info.max_rows),
+            chunk_tokens=options.chunk_tokens,
+            check=options.check,
+        )
+        engine_loop = EngineLoop(
+            core=Core(config, info),
+            worker=worker,
+            lowering=Lowering(tokenizer, template, info.vocab_size, default_sampling(directory)),
+            compiler=GrammarCompiler(make_backend(vocabulary, options.grammar), executors[1], clock=loop.time),
+            executor=executors[0],
+        )
+    except BaseException:
+        worker.close()
+        raise
+    relay.target = engine_loop.on_worker_reply
+    epoch = int.from_bytes(os.urandom(7), "little")
+    return Engine(engine_loop, worker, executors, EngineReady(epoch, options.model, info.max_length, info.slots))
+
+
+class _Relay:
+    """Brings the worker's replies from its thread to the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.target: Callable[[WorkerReply], None] | None = None
+
+    def __call__(self, reply: WorkerReply) -> None:
+        if self.target is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.target, reply)
+
+
+def default_sampling(directory: Path) -> SamplingParams:
+    """What generation_config.json says of sampling; `do_sample: false` is greedy.
+
+    Raises:
+        UnsupportedModel: a value in it is of a wrong type or out of bounds.
+    """
+    path = directory / "generation_config.json"
+    config = read_json(path)
+    names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+    found = {name: config[name] for name in names if config.get(name) is not None}
+    if config.get("do_sample") is False:
+        found["temperature"] = 0.0
+    try:
+        sampling = msgspec.convert(found, SamplingParams)
+        check_sampling(sampling)
+    except (msgspec.ValidationError, RamifyError) as error:
+        raise UnsupportedModel(
+            f"generation_config.json: {error}", where=str(path), hint="correct or remove it"
+        ) from None
+    return sampling

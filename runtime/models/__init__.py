@@ -1,0 +1,1 @@
+"""Model families as plain torch modules, their configs, and their weights from safetensors."""

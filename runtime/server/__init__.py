@@ -1,0 +1,1 @@
+"""Doors to an engine from outside of its process."""

@@ -1,0 +1,124 @@
+"""The rows of the batch on the device: slot table, lengths, next ids. Plans change them by deltas only.
+
+    row r    slots   [ s0 s1 s2 ... s(n-1) | s(n) ...      ]     table_RP[r], written by opens, spans and decode slots
+             length    n = positions computed so far             length_R[r], advanced when they are computed
+             next id   the sampled token at position n           next_id_R[r], written when it is sampled
+             bound     n or more, known to the host              bounds[r]: sizes work without asking the device
+
+The next id has no KV until the row decodes (or a chunk carries it). `RowTable` is the only writer of all four.
+
+Shapes: R rows, P positions, T tokens of the step, S sampled rows, D decode rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..attention.interface import AttentionBatch, Chunk
+from ..protocol.plan import StepPlan
+from ..protocol.tokens import unpack
+
+
+@dataclass(frozen=True)
+class StepTokens:
+    """The tokens one step computes, chunks first, then decode rows.
+
+    Attributes:
+        ids_T, positions_T: int64, on the device.
+        attention: the same tokens as attention sees them.
+    """
+
+    ids_T: Tensor
+    positions_T: Tensor
+    attention: AttentionBatch
+
+
+class RowTable:
+    """Device state of `max_rows` rows of at most `max_length` positions."""
+
+    def __init__(self, *, max_rows: int, max_length: int, device: torch.device) -> None:
+        self._device = device
+        self._max_length = max_length
+        self._table_RP = torch.zeros((max_rows, max_length), dtype=torch.int32, device=device)
+        self._length_R = torch.zeros(max_rows, dtype=torch.int64, device=device)
+        self._next_id_R = torch.zeros(max_rows, dtype=torch.int64, device=device)
+        self._bounds = np.zeros(max_rows, dtype=np.int64)
+
+    def assign_slots(self, plan: StepPlan) -> None:
+        """Write the slots of opened rows and of spans, and reset the lengths of opened rows."""
+        opened = np.array([opening.row for opening in plan.opened], dtype=np.int64)
+        opened_slots = [unpack(opening.slots) for opening in plan.opened]
+        counts = np.array([len(slots) for slots in opened_slots], dtype=np.int64)
+        self._bounds[opened] = counts
+        if opened.size:
+            self._length_R[self._upload(opened)] = self._upload(counts)
+        span_rows, span_starts, span_counts = unpack(plan.span_rows), unpack(plan.span_starts), unpack(plan.span_counts)
+        np.maximum.at(self._bounds, span_rows, span_starts + span_counts)
+        cells = np.concatenate(
+            (
+                self._cells(opened, np.zeros_like(opened), counts),
+                self._cells(span_rows, span_starts, span_counts),
+            )
+        )
+        if cells.size:
+            slots = np.concatenate((*opened_slots, unpack(plan.span_slots)))
+            self._table_RP.view(-1)[self._upload(cells)] = torch.from_numpy(slots).to(self._device)
+
+    def take_tokens(self, plan: StepPlan) -> StepTokens:
+        """The tokens `plan` computes; lengths advance past them. Call after `assign_slots`, once for each plan."""
+        chunk_rows, starts, counts = (
+            unpack(data).astype(np.int64) for data in (plan.chunk_rows, plan.chunk_starts, plan.chunk_counts)
+        )
+        decode_rows = unpack(plan.decode_rows).astype(np.int64)
+        decode_D = self._upload(decode_rows)
+        positions_D = self._length_R.index_select(0, decode_D)
+        decode_slots_D = torch.from_numpy(unpack(plan.decode_slots).copy()).to(self._device)
+        self._table_RP[decode_D, positions_D] = decode_slots_D
+        chunk_cells = self._upload(self._cells(chunk_rows, starts, counts))
+        chunk_ids = self._upload(unpack(plan.chunk_ids).astype(np.int64))
+        positions_T = torch.cat((chunk_cells % self._max_length, positions_D))
+        slots_T = torch.cat((self._table_RP.view(-1).index_select(0, chunk_cells), decode_slots_D)).long()
+        ids_T = torch.cat((chunk_ids, self._next_id_R.index_select(0, decode_D)))
+        lengths_D = positions_D + 1
+        self._bounds[decode_rows] += 1
+        self._length_R.index_copy_(0, decode_D, lengths_D)
+        self._bounds[chunk_rows] = starts + counts
+        self._length_R.index_copy_(0, self._upload(chunk_rows), self._upload(starts + counts))
+        attention = AttentionBatch(
+            table_RP=self._table_RP,
+            slots_T=slots_T,
+            chunks=[Chunk(*chunk) for chunk in zip(chunk_rows.tolist(), starts.tolist(), counts.tolist(), strict=True)],
+            decode_rows=decode_rows,
+            lengths_D=lengths_D,
+            length_bounds=self._bounds[decode_rows],
+        )
+        return StepTokens(ids_T, positions_T, attention)
+
+    def sampled(self, rows: NDArray[np.int64], lengths_S: Tensor, ids_S: Tensor) -> None:
+        """Record what was sampled: `rows` have `lengths_S` computed positions and go on with `ids_S`.
+
+        The length is that of the token sampled from, which another row may have computed: a sibling whose prompt is the
+        same owns no token of the step. A negative id (nothing could be drawn) becomes 0: the core closes such a row,
+        but a step launched meanwhile may still compute it.
+        """
+        rows_S = self._upload(rows)
+        self._length_R.index_copy_(0, rows_S, lengths_S)
+        self._next_id_R.index_copy_(0, rows_S, ids_S.clamp(min=0))
+
+    def _cells(
+        self, rows: NDArray[np.integer], starts: NDArray[np.integer], counts: NDArray[np.integer]
+    ) -> NDArray[np.int64]:
+        """Flat indexes into the table of the ranges `[start, start + count)` of `rows`, concatenated."""
+        counts = counts.astype(np.int64)
+        first = rows.astype(np.int64) * self._max_length + starts
+        ends = counts.cumsum()
+        total = int(ends[-1]) if ends.size else 0
+        return np.repeat(first - (ends - counts), counts) + np.arange(total)
+
+    def _upload(self, values: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(values).to(self._device)

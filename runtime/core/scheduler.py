@@ -33,7 +33,7 @@ far."""
 class Counters:
     """What the scheduler did since the start, in tokens unless said otherwise."""
 
-    __slots__ = ("admitted", "computed", "decoded", "retractions", "shared", "steps")
+    __slots__ = ("admitted", "computed", "decoded", "retractions", "root_matches", "shared", "steps")
 
     def __init__(self) -> None:
         self.admitted = 0  # rows opened
@@ -41,6 +41,7 @@ class Counters:
         self.decoded = 0  # decode positions computed
         self.shared = 0  # prompt positions found in the tree after admission (another row computes them)
         self.retractions = 0  # rows
+        self.root_matches = 0  # searches of the tree from its root; a stream that goes on needs none
         self.steps = 0  # steps launched
 
 
@@ -214,6 +215,7 @@ class Scheduler:
         cursor, total = stream.cursor, stream.length
         assert cursor is not None
         before = cursor.length
+        self.counters.root_matches += before == 0
         self.tree.match(cursor, stream.ids(before, total), builder.step)
         protected = gen.retractions >= self.config.retraction_limit
         growth = gen.max_new - gen.generated

@@ -36,11 +36,16 @@ def _mix(values: U64) -> U64:
         return values ^ (values >> _SHIFT)
 
 
+def _terms(tokens: IntArray, positions: IntArray) -> U64:
+    """What each (token, position) adds to the hashes of the prefixes that hold it; same shape, uint64."""
+    with np.errstate(over="ignore"):
+        return _mix(tokens.astype(np.uint64) + np.uint64(1) + positions.astype(np.uint64) * _POSITION)
+
+
 def prefix_hashes(tokens: IntArray, start: int = 0, before: int = 0) -> U64:
     """Hash of each prefix that ends at one of these tokens, at positions [start, start + n); uint64, shape (n,)."""
-    positions = np.arange(start, start + len(tokens), dtype=np.uint64)
     with np.errstate(over="ignore"):
-        terms = _mix(tokens.astype(np.uint64) + np.uint64(1) + positions * _POSITION)
+        terms = _terms(tokens, np.arange(start, start + len(tokens), dtype=np.int32))
         return np.cumsum(terms, dtype=np.uint64) + np.uint64(before)
 
 
@@ -85,6 +90,7 @@ class FakeWorker:
         self.sampling: list[RowSampling | None] = [None] * rows
         self.computed_tokens = 0
         self._plans: dict[int, tuple[IntArray, U64]] = {}
+        self._fault = -1
         self._failed_through = -1
         self._last_launched = -1
         self._closed = False
@@ -111,90 +117,113 @@ class FakeWorker:
     # ---- launch -------------------------------------------------------------------------------------------------
 
     def _launch(self, plan: StepPlan) -> None:
-        self._expect(plan.step == self._last_launched + 1, f"step {plan.step} launched after {self._last_launched}")
+        if plan.step != self._last_launched + 1:
+            raise AssertionError(f"step {plan.step} launched after {self._last_launched}")
         self._last_launched = plan.step
-        if plan.step in self._fails or self._failed_through > self.revealed:
+        if plan.step in self._fails:
+            self._fault = plan.step
+        if self._fault > self.revealed:
             self._failed_through = plan.step  # what is launched before the core can know of a failure fails with it
+        self._open_and_close(plan)
+        self._assign(plan)
+        chunks = _rows(plan.chunk_rows, plan.chunk_starts, plan.chunk_counts)
+        hashes = self._write_chunks(plan, chunks)
+        decode_rows = unpack(plan.decode_rows)
+        hashes = np.concatenate([hashes, self._write_decode(plan, decode_rows)])
+        self.computed_tokens += len(hashes)
+        reading = np.array([*(row for row, _, _ in chunks), *decode_rows], np.int32)
+        self._read(plan.step, reading)
+        sample_rows = unpack(plan.sample_rows)
+        if len(np.unique(sample_rows)) != len(sample_rows):
+            raise AssertionError(f"step {plan.step}: a row samples twice")
+        self._plans[plan.step] = (sample_rows, hashes[unpack(plan.sample_index)])
+
+    def _open_and_close(self, plan: StepPlan) -> None:
         for row in unpack(plan.closed).tolist():
             self.epoch[row], self.length[row], self.next_id[row] = -1, 0, -1
             self.table[row] = -1
         for opened in plan.opened:
-            self._expect(self.epoch[opened.row] == -1, f"row {opened.row} is opened twice")
+            if self.epoch[opened.row] != -1:
+                raise AssertionError(f"row {opened.row} is opened twice")
             slots = unpack(opened.slots)
             self.epoch[opened.row] = opened.epoch
             self.table[opened.row, : len(slots)] = slots
             self.sampling[opened.row] = opened.sampling
             self.length[opened.row] = len(slots)
-        self._spans(plan)
-        hashes: list[U64] = []
-        reads: list[tuple[int, int]] = []
-        at = 0
-        chunk_ids = unpack(plan.chunk_ids)
-        for row, start, count in _rows(plan.chunk_rows, plan.chunk_starts, plan.chunk_counts):
-            hashes.append(self._write(plan.step, row, start, chunk_ids[at : at + count]))
-            reads.append((row, start + count))
-            self.length[row] = start + count
-            at += count
-        decode_slots = unpack(plan.decode_slots)
-        for row, slot in zip(unpack(plan.decode_rows).tolist(), decode_slots.tolist(), strict=True):
-            position = int(self.length[row])
-            doomed = plan.step <= self._failed_through
-            self._expect(doomed or self.next_id[row] >= 0, f"row {row} decodes without a next id")
-            self.table[row, position] = slot
-            hashes.append(self._write(plan.step, row, position, self.next_id[row : row + 1].copy()))
-            reads.append((row, position + 1))
-            self.length[row] = position + 1
-        for row, end in reads:
-            self._read(plan.step, row, end)
-        flat = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
-        self.computed_tokens += len(flat)
-        sample_rows = unpack(plan.sample_rows)
-        self._expect(len(np.unique(sample_rows)) == len(sample_rows), "a row samples twice")
-        self._plans[plan.step] = (sample_rows, flat[unpack(plan.sample_index)])
 
-    def _spans(self, plan: StepPlan) -> None:
+    def _assign(self, plan: StepPlan) -> None:
         slots, at = unpack(plan.span_slots), 0
         for row, start, count in _rows(plan.span_rows, plan.span_starts, plan.span_counts):
-            self._expect(self.epoch[row] >= 0, f"a span of row {row}, which is not open")
+            if self.epoch[row] < 0:
+                raise AssertionError(f"a span of row {row}, which is not open")
             self.table[row, start : start + count] = slots[at : at + count]
             self.length[row] = max(int(self.length[row]), start + count)
             at += count
-        self._expect(at == len(slots), "span slots do not add up")
+        if at != len(slots):
+            raise AssertionError(f"spans of {at} positions with {len(slots)} slots")
 
-    def _write(self, step: int, row: int, start: int, tokens: IntArray) -> U64:
-        end = start + len(tokens)
-        slots = self.table[row, start:end]
-        self._expect(bool((slots >= 0).all()), f"row {row} writes positions [{start}, {end}) without slots")
-        self._expect(
-            bool((self.busy[slots] <= self.revealed).all()),
-            f"step {step} row {row} writes slots that step {self.busy[slots].max()} still uses",
-        )
-        before = int(self.prefix[self.table[row, start - 1]]) if start else 0
-        hashes = prefix_hashes(tokens, start, before)
-        self.token[slots], self.position[slots], self.prefix[slots] = tokens, np.arange(start, end), hashes
-        if step <= self._failed_through:
-            self.prefix[slots] = 0  # a failed step leaves nothing that may be read
-        self.owner[slots] = row, self.epoch[row]
+    def _write_chunks(self, plan: StepPlan, chunks: list[tuple[int, int, int]]) -> U64:
+        ids, at = unpack(plan.chunk_ids), 0
+        hashes: list[U64] = [np.empty(0, np.uint64)]
+        for row, start, count in chunks:
+            slots = self.table[row, start : start + count]
+            before = int(self.prefix[self.table[row, start - 1]]) if start else 0
+            written = prefix_hashes(ids[at : at + count], start, before)
+            rows, positions = np.full(count, row, np.int32), np.arange(start, start + count, dtype=np.int32)
+            self._write(plan.step, rows, positions, slots, ids[at : at + count], written)
+            self.length[row] = start + count
+            hashes.append(written)
+            at += count
+        return np.concatenate(hashes)
+
+    def _write_decode(self, plan: StepPlan, rows: IntArray) -> U64:
+        """Each row computes its next id at its own length; all of them at once."""
+        slots, positions, ids = unpack(plan.decode_slots), self.length[rows], self.next_id[rows]
+        if (ids < 0).any() and plan.step > self._failed_through:
+            raise AssertionError(f"rows {rows[ids < 0]} decode without a next id")
+        self.table[rows, positions] = slots
+        with np.errstate(over="ignore"):
+            hashes = self.prefix[self.table[rows, positions - 1]] + _terms(ids, positions)
+        self._write(plan.step, rows, positions, slots, ids, hashes)
+        self.length[rows] = positions + 1
         return hashes
 
-    def _read(self, step: int, row: int, end: int) -> None:
-        slots = self.table[row, :end]
-        self._expect(bool((slots >= 0).all()), f"row {row} reads a position without a slot")
-        self.busy[slots] = step
+    def _write(
+        self, step: int, rows: IntArray, positions: IntArray, slots: IntArray, tokens: IntArray, hashes: U64
+    ) -> None:
+        if (slots < 0).any():
+            raise AssertionError(f"step {step}: rows {rows[slots < 0]} write positions without slots")
+        early = self.busy[slots] > self.revealed
+        if early.any():
+            raise AssertionError(
+                f"step {step}: rows {rows[early]} write slots that step {self.busy[slots[early]]} still uses"
+            )
+        self.token[slots], self.position[slots] = tokens, positions
+        self.prefix[slots] = hashes if step > self._failed_through else 0  # a failed step leaves nothing to read
+        self.owner[slots, 0], self.owner[slots, 1] = rows, self.epoch[rows]
+
+    def _read(self, step: int, rows: IntArray) -> None:
+        """Every slot of these rows is read: check each against the positions in front of it."""
+        lengths = self.length[rows]
+        longest = int(lengths.max(initial=0))
+        slots = self.table[rows, :longest]
+        inside = np.arange(longest) < lengths[:, None]
+        if (slots[inside] < 0).any():
+            raise AssertionError(f"step {step}: a row reads a position without a slot")
+        self.busy[slots[inside]] = step
         if step <= self._failed_through:
             return
-        wrong = np.flatnonzero(self.position[slots] != np.arange(end))
-        self._expect(
-            len(wrong) == 0,
-            f"step {step} row {row} position {wrong[:1]}: slot {slots[wrong[:1]]} holds position "
-            f"{self.position[slots[wrong[:1]]]}, written by (row, epoch) {self.owner[slots[wrong[:1]]]}",
-        )
-        wrong = np.flatnonzero(self.prefix[slots] != prefix_hashes(self.token[slots]))
-        self._expect(
-            len(wrong) == 0,
-            f"step {step} row {row} position {wrong[:1]}: slot {slots[wrong[:1]]} holds another prefix, "
-            f"written by (row, epoch) {self.owner[slots[wrong[:1]]]}",
-        )
+        positions = np.broadcast_to(np.arange(longest, dtype=np.int32), slots.shape)
+        with np.errstate(over="ignore"):
+            expected = np.cumsum(_terms(self.token[slots], positions), axis=1, dtype=np.uint64)
+        wrong = inside & ((self.position[slots] != positions) | (self.prefix[slots] != expected))
+        if wrong.any():
+            r, p = np.argwhere(wrong)[0]
+            slot = slots[r, p]
+            raise AssertionError(
+                f"step {step} row {rows[r]} position {p}: slot {slot} holds position {self.position[slot]} of another "
+                f"prefix, written by (row, epoch) {self.owner[slot]}"
+            )
 
     # ---- sample -------------------------------------------------------------------------------------------------
 
@@ -215,10 +244,6 @@ class FakeWorker:
             ids[i] = next_token(int(hashes[i]), sampling, self._info.vocab_size, mask_of.get(i))
             self.next_id[row] = ids[i]
         self._on_reply(StepResult(masks.step, pack(ids)))
-
-    def _expect(self, holds: bool, message: str) -> None:
-        if not holds:
-            raise AssertionError(message)
 
 
 def _rows(rows: bytes, starts: bytes, counts: bytes) -> list[tuple[int, int, int]]:

@@ -9,6 +9,7 @@ from ramify.errors import ErrorInfo
 from ramify.runtime.core.config import CoreConfig
 from ramify.runtime.core.messages import (
     Append,
+    CloseRun,
     CoreInput,
     CoreReply,
     GenDone,
@@ -46,6 +47,7 @@ class Driver:
         self.done: dict[tuple[int, int], GenDone] = {}
         self.failed: dict[tuple[int, int], GenFailed] = {}
         self.others: list[CoreReply] = []
+        self._ended: list[tuple[int, int]] = []
         self.plans: list[StepPlan] = []
         self.now = 0.0
 
@@ -68,6 +70,7 @@ class Driver:
                 self.worker.submit(message)
             elif isinstance(message, GenDone | GenFailed):
                 assert message.node not in self.done and message.node not in self.failed, "a second terminal event"
+                self._ended.append(message.node)
                 (self.done if isinstance(message, GenDone) else self.failed)[message.node] = message  # type: ignore[index]
             else:
                 self.others.append(message)
@@ -78,6 +81,21 @@ class Driver:
             if not self.tick():
                 return
         raise AssertionError(f"not drained after {limit} steps")
+
+    aborted = ABORTED
+
+    def close_ended(self) -> None:
+        """Close every run whose gens have ended and that is not closed yet."""
+        self.send(*(CloseRun(run, ABORTED) for run, _ in self._ended))
+        self._ended.clear()
+
+    def assert_whole(self) -> None:
+        """Nothing is left: every slot is free or in the cache, every row is closed."""
+        scheduler = self.core.scheduler
+        scheduler.check()
+        assert len(scheduler.table) == 0
+        assert scheduler.n_waiting == 0
+        assert scheduler.pool.free_count + scheduler.tree.evictable == scheduler.pool.capacity
 
     def simple(self, run: int, prompt: list[int], max_tokens: int, **options: object) -> None:
         """A run with one stream and one gen."""

@@ -1,0 +1,50 @@
+"""The grammar backends by name. To add one: a file beside `llguidance.py`, and its line here.
+
+A backend's library is imported when the backend is made, not before: together they cost seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...errors import InvalidRequest
+from ..limits import DEFAULT_LIMITS, SchemaLimits
+
+if TYPE_CHECKING:
+    from ..state import GrammarBackend
+    from ..vocabulary import Vocabulary
+
+DEFAULT_BACKEND = "llguidance"
+
+
+def _llguidance(vocabulary: Vocabulary, limits: SchemaLimits) -> GrammarBackend:
+    from .llguidance import LLGuidanceBackend
+
+    return LLGuidanceBackend(vocabulary, limits)
+
+
+def _xgrammar(vocabulary: Vocabulary, limits: SchemaLimits) -> GrammarBackend:
+    from .xgrammar import XGrammarBackend
+
+    return XGrammarBackend(vocabulary, limits)
+
+
+BACKENDS: dict[str, Callable[[Vocabulary, SchemaLimits], GrammarBackend]] = {
+    "llguidance": _llguidance,
+    "xgrammar": _xgrammar,
+}
+
+
+def make_backend(
+    vocabulary: Vocabulary, name: str = DEFAULT_BACKEND, limits: SchemaLimits = DEFAULT_LIMITS
+) -> GrammarBackend:
+    """The backend called `name`, for one vocabulary. Costs up to a second: make it once a model.
+
+    Raises:
+        InvalidRequest: no backend has this name.
+    """
+    factory = BACKENDS.get(name)
+    if factory is None:
+        raise InvalidRequest(f"there is no grammar backend {name!r}", hint=f"choose one of {sorted(BACKENDS)}")
+    return factory(vocabulary, limits)

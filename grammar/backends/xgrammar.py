@@ -1,0 +1,172 @@
+"""JSON Schema through xgrammar, for those who ask for it by name: its masks are cheap where strings are unbounded.
+
+It weakens many keywords without saying so, so `xgrammar_gate.py` lets through only what it enforces. Its compiler
+cannot be stopped or bounded from outside; the limits on the schema, closed objects (open ones compile 30 times slower)
+and one thread a compilation are what keeps it in check here. And it takes surrogates spelled in UTF-8 for characters,
+which no UTF-8 text holds: `_Surrogates` takes them out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import xgrammar
+
+from ...errors import InvalidSchema
+from ..limits import DEFAULT_LIMITS, SchemaLimits, check_schema
+from ..matcher import MatcherState, dead_end
+from ..narrow import close_objects
+from .xgrammar_gate import check_enforceable
+
+if TYPE_CHECKING:
+    from ..spec import GrammarSpec
+    from ..state import MaskRows
+    from ..vocabulary import Vocabulary
+
+_MAX_WHITESPACE = 8
+
+
+class XGrammarBackend:
+    """xgrammar for one vocabulary."""
+
+    name = "xgrammar"
+
+    def __init__(self, vocabulary: Vocabulary, limits: SchemaLimits = DEFAULT_LIMITS) -> None:
+        self._vocabulary = vocabulary
+        self._limits = limits
+        self._filler = _Filler()
+        self._surrogates = _Surrogates(vocabulary)
+        # A token without bytes is what the library takes for a control token; stop tokens come apart from the text.
+        info = xgrammar.TokenizerInfo(
+            [b"" if token_id in self._surrogates.whole else token for token_id, token in enumerate(vocabulary.tokens)],
+            xgrammar.VocabType.RAW,
+            vocab_size=vocabulary.width,
+            stop_token_ids=sorted(vocabulary.stop_ids),
+        )
+        # Its own cache is unbounded in entries and hashes the whole text at each hit: ours is in front of it.
+        self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+
+    def compile(self, spec: GrammarSpec) -> XGrammarGrammar:
+        schema = check_schema(spec, self._limits)
+        check_enforceable(schema)
+        text = msgspec.json.encode(close_objects(schema)).decode()
+        try:
+            compiled = self._compiler.compile_json_schema(
+                text,
+                any_whitespace=spec.any_whitespace,
+                separators=(",", ":") if spec.any_whitespace else (", ", ": "),
+                max_whitespace_cnt=_MAX_WHITESPACE if spec.any_whitespace else None,
+                # Strict mode would close arrays and objects where the schema is silent; what we close is written out.
+                strict_mode=False,
+            )
+        except RuntimeError as error:
+            reason = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error).strip())[:300]
+            raise InvalidSchema(
+                f"xgrammar cannot compile this schema: {reason}", where="#", hint="correct the schema"
+            ) from error
+        grammar = XGrammarGrammar(spec.key(), compiled, self._filler, self._vocabulary, self._surrogates)
+        # A grammar whose first token the vocabulary cannot spell compiles too.
+        grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
+        return grammar
+
+
+class XGrammarGrammar:
+    """A compiled grammar."""
+
+    backend = XGrammarBackend.name
+    healthy = True
+
+    def __init__(
+        self, key: str, compiled: Any, filler: _Filler, vocabulary: Vocabulary, surrogates: _Surrogates
+    ) -> None:
+        self.key = key
+        self.num_bytes: int = compiled.memory_size_bytes
+        self._compiled = compiled
+        self._vocabulary = vocabulary
+        self._filler = filler
+        self._surrogates = surrogates
+
+    def state(self) -> MatcherState:
+        matcher = _Matcher(xgrammar.GrammarMatcher(self._compiled), self._filler, self._surrogates, [False])
+        return MatcherState(matcher, self._vocabulary)
+
+
+class _Matcher:
+    """`Matcher` over `xgrammar.GrammarMatcher`, which is never given a stop token and so never terminates."""
+
+    __slots__ = ("_after_lead", "_filler", "_matcher", "_surrogates")
+
+    def __init__(self, matcher: Any, filler: _Filler, surrogates: _Surrogates, after_lead: list[bool]) -> None:
+        self._matcher = matcher
+        self._filler = filler
+        self._surrogates = surrogates
+        self._after_lead = after_lead  # at the start and after each token: could a surrogate end here?
+
+    @property
+    def filler(self) -> _Filler:
+        return self._filler
+
+    def fill(self, out_RW: MaskRows, row: int) -> InvalidSchema | None:
+        self._matcher.fill_next_token_bitmask(out_RW, row)
+        if self._after_lead[-1]:
+            out_RW[row] &= self._surrogates.other_rows
+        return None if out_RW[row].any() else dead_end()
+
+    def consume(self, token_id: int) -> bool:
+        surrogates = self._surrogates
+        if token_id in surrogates.whole or (self._after_lead[-1] and token_id in surrogates.ends):
+            return False
+        if not self._matcher.accept_token(token_id):
+            return False
+        self._after_lead.append(token_id in surrogates.leads)
+        return True
+
+    def rollback(self, num_tokens: int) -> None:
+        self._matcher.rollback(num_tokens)
+        del self._after_lead[-num_tokens:]
+
+    def copy(self) -> _Matcher:
+        return _Matcher(self._matcher.fork(), self._filler, self._surrogates, self._after_lead.copy())
+
+    def forced(self) -> bytes:
+        try:
+            text: str = self._matcher.find_jump_forward_string()
+        except UnicodeDecodeError:
+            # The forced bytes begin or end inside a character, and the library only has a str to give.
+            return b""
+        return text.encode()
+
+    def accepting(self) -> bool:
+        completed: bool = self._matcher.is_completed()
+        return completed
+
+
+class _Filler:
+    """`RowFiller` by one call a row: the library's own batch call took as long, and longer with threads."""
+
+    def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
+        return [matcher.fill(out_RW, row) for matcher, row in zip(matchers, rows, strict=True)]
+
+
+class _Surrogates:
+    """The tokens that hold a surrogate, bytes ED A0..BF xx, or a part of one that only a neighbour completes.
+
+    Attributes:
+        whole: ids that hold the first two bytes: never allowed.
+        leads: ids that end in ED.
+        ends: ids that begin with A0..BF: not allowed after a lead.
+        other_rows: int32[words], a mask row with all ids but `ends`.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        tokens = list(enumerate(vocabulary.tokens))
+        self.whole = frozenset(i for i, token in tokens if re.search(rb"\xed[\xa0-\xbf]", token))
+        self.leads = frozenset(i for i, token in tokens if token.endswith(b"\xed"))
+        self.ends = frozenset(i for i, token in tokens if token and 0xA0 <= token[0] <= 0xBF)
+        bits = np.ones(32 * vocabulary.words, np.uint8)
+        bits[list(self.ends)] = 0
+        self.other_rows = np.packbits(bits, bitorder="little").view(np.int32)

@@ -1,0 +1,226 @@
+"""The compile cache: one compilation for equal grammars, bounded, refusals kept briefly, errors always ours."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+from ramify.errors import EngineUnavailable, InvalidSchema, Overloaded, RamifyError, UnenforceableSchema
+from ramify.grammar.compile import CompileCacheLimits, GrammarCompiler
+from ramify.grammar.spec import JsonSchema
+from ramify.grammar.state import GrammarState
+
+T = TypeVar("T")
+
+
+def spec(name: str) -> JsonSchema:
+    return JsonSchema(json.dumps({"const": name}))
+
+
+class Grammar:
+    """A compiled grammar that is only counted."""
+
+    backend = "counting"
+
+    def __init__(self, key: str, num_bytes: int) -> None:
+        self.key = key
+        self.num_bytes = num_bytes
+        self.healthy = True
+
+    def state(self) -> GrammarState:
+        raise NotImplementedError
+
+
+class CountingBackend:
+    """Counts compilations. Consts that begin with "bad" are refused, "bug" breaks it, "big" takes 1000 bytes."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.compiled: list[str] = []
+
+    def compile(self, spec: JsonSchema) -> Grammar:
+        name = json.loads(spec.schema)["const"]
+        self.compiled.append(name)
+        if name.startswith("bad"):
+            raise UnenforceableSchema(f"{name} is refused", where="#/const", hint="do not")
+        if name.startswith("bug"):
+            raise ZeroDivisionError("oops")
+        return Grammar(spec.key(), 1000 if name == "big" else 100)
+
+
+class Inline:
+    """Runs at once."""
+
+    def submit(self, fn: Callable[[], T], /) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_result(fn())
+        return future
+
+
+class Manual:
+    """Runs when told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Callable[[], Any]] = []
+
+    def submit(self, fn: Callable[[], T], /) -> Future[T]:
+        self.jobs.append(fn)
+        return Future()
+
+    def run_all(self) -> None:
+        while self.jobs:
+            self.jobs.pop(0)()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def backend() -> CountingBackend:
+    return CountingBackend()
+
+
+def compiler(backend: CountingBackend, executor: Any = None, clock: Any = None, **limits: Any) -> GrammarCompiler:
+    return GrammarCompiler(backend, executor or Inline(), clock=clock or Clock(), limits=CompileCacheLimits(**limits))
+
+
+def test_equal_grammars_are_compiled_once(backend: CountingBackend) -> None:
+    subject = compiler(backend)
+    first = subject.compile(JsonSchema('{"const":"a"}')).result(0)
+    again = subject.compile(JsonSchema(' { "const" : "a" } ')).result(0)
+    assert again is first and backend.compiled == ["a"]
+    subject.compile(JsonSchema('{"const": "a"}', any_whitespace=True)).result(0)
+    assert backend.compiled == ["a", "a"]
+
+
+def test_equal_grammars_in_flight_share_one_compilation(backend: CountingBackend) -> None:
+    executor = Manual()
+    subject = compiler(backend, executor)
+    waiters = [subject.compile(spec("a")) for _ in range(5)] + [subject.compile(spec("b"))]
+    assert len(executor.jobs) == 2 and not any(waiter.done() for waiter in waiters)
+    executor.run_all()
+    assert len({id(waiter.result(0)) for waiter in waiters[:5]}) == 1 and backend.compiled == ["a", "b"]
+
+
+def test_one_who_cancels_does_not_cancel_the_others(backend: CountingBackend) -> None:
+    executor = Manual()
+    subject = compiler(backend, executor)
+    waiters = [subject.compile(spec("a")) for _ in range(3)]
+    assert waiters[0].cancel()
+    executor.run_all()
+    assert waiters[1].result(0) is waiters[2].result(0) and waiters[0].cancelled()
+
+
+def test_the_caller_never_compiles(backend: CountingBackend) -> None:
+    threads = []
+    original = backend.compile
+
+    def compile_(spec: JsonSchema) -> Grammar:
+        threads.append(threading.get_ident())
+        return original(spec)
+
+    backend.compile = compile_  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        compiler(backend, pool).compile(spec("a")).result(10)
+    assert threads and threading.get_ident() not in threads
+
+
+def test_many_threads_get_one_compilation(backend: CountingBackend) -> None:
+    with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(8) as callers:
+        subject = compiler(backend, pool)
+        results = list(callers.map(lambda k: subject.compile(spec(f"s{k % 4}")).result(10).key, range(200)))
+    assert len(set(results)) == 4 and sorted(backend.compiled) == ["s0", "s1", "s2", "s3"]
+
+
+def test_the_least_recently_used_goes_first(backend: CountingBackend) -> None:
+    subject = compiler(backend, max_entries=2)
+    for name in ("a", "b", "a", "c"):
+        subject.compile(spec(name)).result(0)
+    assert backend.compiled == ["a", "b", "c"] and subject.num_entries == 2
+    subject.compile(spec("a")).result(0)
+    subject.compile(spec("b")).result(0)
+    assert backend.compiled == ["a", "b", "c", "b"]
+
+
+def test_bytes_are_bounded(backend: CountingBackend) -> None:
+    subject = compiler(backend, max_bytes=250)
+    for name in ("a", "b", "c"):
+        subject.compile(spec(name)).result(0)
+    assert (subject.num_entries, subject.num_bytes) == (2, 200)
+    assert subject.compile(spec("big")).result(0).num_bytes == 1000  # handed out, not kept
+    assert (subject.num_entries, subject.num_bytes) == (2, 200)
+    subject.compile(spec("c")).result(0)
+    assert backend.compiled == ["a", "b", "c", "big"]
+
+
+def test_a_grammar_that_is_no_longer_healthy_is_compiled_anew(backend: CountingBackend) -> None:
+    subject = compiler(backend)
+    first: Any = subject.compile(spec("a")).result(0)
+    first.healthy = False
+    second = subject.compile(spec("a")).result(0)
+    assert second is not first and subject.compile(spec("a")).result(0) is second
+    assert backend.compiled == ["a", "a"] and (subject.num_entries, subject.num_bytes) == (1, 100)
+
+
+def test_refusals_are_kept_until_they_expire(backend: CountingBackend) -> None:
+    clock = Clock()
+    subject = compiler(backend, clock=clock, failure_seconds=30.0)
+    errors = []
+    for clock.now in (0.0, 10.0, 29.9):
+        errors.append(subject.compile(spec("bad")).exception(0))
+    assert backend.compiled == ["bad"]
+    clock.now = 30.0
+    errors.append(subject.compile(spec("bad")).exception(0))
+    assert backend.compiled == ["bad", "bad"]
+    assert all(isinstance(error, UnenforceableSchema) and error.where == "#/const" for error in errors)
+    assert len({id(error) for error in errors}) == 4  # raising one leaves no trace in the others
+
+
+def test_kept_refusals_are_bounded(backend: CountingBackend) -> None:
+    subject = compiler(backend, max_entries=3)
+    for k in range(5):
+        subject.compile(spec(f"bad{k}")).exception(0)
+    for k in (4, 3, 2):
+        subject.compile(spec(f"bad{k}")).exception(0)
+    assert len(backend.compiled) == 5
+    subject.compile(spec("bad0")).exception(0)
+    assert len(backend.compiled) == 6
+
+
+def test_a_fault_in_a_backend_is_an_error_of_ours(backend: CountingBackend) -> None:
+    error = compiler(backend).compile(spec("bug")).exception(0)
+    assert isinstance(error, RamifyError) and "ZeroDivisionError: oops" in error.what
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+def test_compilations_in_flight_are_bounded(backend: CountingBackend) -> None:
+    executor = Manual()
+    subject = compiler(backend, executor, max_in_flight=2)
+    waiters = [subject.compile(spec(name)) for name in ("a", "b", "c", "a")]
+    assert isinstance(waiters[2].exception(0), Overloaded) and len(executor.jobs) == 2
+    executor.run_all()
+    assert subject.compile(spec("c")) and executor.jobs and waiters[3].result(0)
+
+
+def test_an_executor_that_was_shut_down_is_a_named_error(backend: CountingBackend) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    subject = compiler(backend, pool)
+    assert isinstance(subject.compile(spec("a")).exception(0), EngineUnavailable)
+    assert isinstance(subject.compile(spec("a")).exception(0), EngineUnavailable)
+
+
+@pytest.mark.parametrize("text", ["not json", "[" * 100_000, '"\ud800"'])
+def test_text_that_is_not_json_fails_in_the_future_and_not_in_the_call(llguidance: Any, text: str) -> None:
+    error = GrammarCompiler(llguidance, Inline(), clock=Clock()).compile(JsonSchema(text)).exception(0)
+    assert isinstance(error, InvalidSchema)

@@ -62,7 +62,6 @@ class Run(Generic[R]):
         self._hub = hub
         self._link = link
         self._options: RunOptions | None = options
-        self._number = link.add(self)
         self._pending: list[GraphNode] = []
         self._timer: asyncio.TimerHandle | None = None
         self._values: dict[int, Value[Any]] = {}
@@ -76,6 +75,7 @@ class Run(Generic[R]):
         self._cancelled = False
         self._future: Future[R] = Future()
         self._report: RunReport | None = None
+        self._number = link.add(self)  # last: if the engine is gone, this fails the run
 
     # ---- for the caller -----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Attention in plain torch: the reference every other backend is compared with, and the CPU's.
 
-Two shapes of work. A prompt chunk of several tokens is one scaled-dot-product call over its row's gathered slots.
-Single tokens (decode rows, chunks of one) are padded together and computed as one batch per length class:
+Two shapes of work. A prompt chunk of several tokens is one scaled-dot-product call over its row's gathered slots (a
+long one several). Single tokens (decode rows, chunks of one) are padded together, one batch per length class:
 
     bound  9 10 11 16 | 40 61 64 | 900 1024        rows sorted by length, cut where the longest
                  -> [4, 16]  [3, 64]   [2, 1024]   is over twice the shortest: at most half is padding
@@ -34,10 +34,19 @@ MAX_GATHER = 1 << 16
 """Slots gathered at once; bounds the memory a long-context batch needs besides the pool."""
 
 
+MAX_QUERIES = 512
+"""Tokens of a chunk computed by one call; bounds the mask, which has as many rows."""
+
+
 class TorchAttention:
-    """Attention over `pool`, on whatever device the pool is."""
+    """Attention over `pool`, on whatever device the pool is.
+
+    Turns torch's cuDNN attention off for the process: it builds a plan for each new shape (40 ms on an H200), and here
+    every step has a new one. The other kernels of `scaled_dot_product_attention` take any shape as it comes.
+    """
 
     def __init__(self, pool: KVPool) -> None:
+        torch.backends.cuda.enable_cudnn_sdp(False)
         self._pool = pool
         self._gather = _Gather(pool)
 
@@ -105,7 +114,11 @@ class TorchStepAttention:
                 single_lengths.append(chunk.start + 1)
                 single_tokens.append(token)
             else:
-                self._chunks.append(_chunk_work(batch.table_RP, chunk.row, chunk.start, token, chunk.count, pool))
+                for done in range(0, chunk.count, MAX_QUERIES):
+                    count = min(MAX_QUERIES, chunk.count - done)
+                    self._chunks.append(
+                        _chunk_work(batch.table_RP, chunk.row, chunk.start + done, token + done, count, pool)
+                    )
             token += chunk.count
         decodes = len(batch.decode_rows)
         rows = np.concatenate((np.asarray(single_rows, dtype=np.int64), batch.decode_rows))

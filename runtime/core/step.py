@@ -19,6 +19,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...errors import InvalidSchema, RamifyError, WorkerError, to_info
+from ...grammar.matcher import fill_masks
 from ..protocol.plan import Logprobs, StepFailed, StepMasks, StepResult, WorkerInfo
 from ..protocol.tokens import pack, unpack
 from .config import CoreConfig
@@ -127,26 +128,25 @@ class Core:
         flight.sampled = True
         table, rows = self.scheduler.table, flight.sample_rows
         masked: list[int] = []
-        masks: list[Ids] = []
+        gens: list[Gen] = []
         for i in np.flatnonzero((table.epoch[rows] == flight.epochs) & table.watched[rows]).tolist():
             gen = self._gen_of(int(rows[i]))
-            if gen.grammar is None:
-                continue
-            mask = np.empty(self._mask_words, np.int32)
-            try:
-                needed = gen.grammar.fill_mask(mask)
-            except RamifyError as error:
-                self.programs.fail(gen, to_info(error))
-                continue
-            if needed:
+            if gen.grammar is not None:
                 masked.append(i)
-                masks.append(mask)
+                gens.append(gen)
+        masks = np.empty((len(gens), self._mask_words), np.int32)
+        if self.config.check:
+            masks.fill(0x55555555)  # a word that a backend forgets must show
+        errors = fill_masks([gen.grammar for gen in gens if gen.grammar is not None], masks)
+        for gen, error in zip(gens, errors, strict=True):
+            if error is not None:  # its row of the masks is all zero, and its sample is void
+                self.programs.fail(gen, to_info(error))
         flight.void = table.epoch[rows] != flight.epochs
         return StepMasks(
             step=flight.step,
             void=pack(np.flatnonzero(flight.void)),
             mask_index=pack(masked),
-            masks=b"".join(mask.tobytes() for mask in masks),
+            masks=masks.tobytes(),
         )
 
     # ---- observe ------------------------------------------------------------------------------------------------

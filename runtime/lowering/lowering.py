@@ -11,6 +11,7 @@ events at a time, on any thread, and does no I/O.
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple, TypeAlias
 
 from ...errors import (
@@ -59,6 +60,8 @@ from .runs import RunBuilder
 from .stops import StopStrings
 from .template import ChatTemplate
 from .tokenizer import Seam, TextTokenizer
+
+log = logging.getLogger("ramify.lowering")
 
 MAX_RUNS = 65_536
 
@@ -252,8 +255,11 @@ class Lowering:
                     self._core(core.CloseStream((key, number)))
                 case CancelStream():
                     self._cancel(key, run, number, stream)
-        except RamifyError as error:
-            error.where = error.where or node.site
+        except Exception as error:  # the boundary of this stream: not even a fault of ours reaches another
+            if isinstance(error, RamifyError):
+                error.where = error.where or node.site
+            else:
+                log.exception("lowering %s failed", type(node).__name__)
             stream.error = to_info(error)
             if isinstance(node, Gen | Read | Fork):
                 self._lower_poisoned(key, run, number, stream, node)
@@ -332,7 +338,7 @@ class Lowering:
             roles = [message.role for message in messages]
             generates = bool(turn.parts) and isinstance(turn.parts[0], int)
             written.append(self.template.open_turn(roles, turn.role, generates=generates))
-            written.append(content if generates else self.template.content(turn.role, content))
+            written.append(content if generates else self.template.content(roles, turn.role, content))
             written.append(self.template.close_turn(roles, turn.role))
             messages.append(Message(turn.role, content))
         if messages:
@@ -351,7 +357,9 @@ class Lowering:
             text = "".join(stream.content)
             stream.content.clear()
             stream.turn.parts.append(text)
-            written = self.template.content(stream.turn.role, text, opens=not stream.begun, closes=closes)
+            written = self.template.content(
+                stream.roles, stream.turn.role, text, opens=not stream.begun, closes=closes
+            )
             stream.builder.append_text(written)
             stream.begun = True
 

@@ -168,6 +168,7 @@ def parse_config(data: bytes, *, where: str = "config.json") -> ModelConfig:
             where=f"{where}: $.num_key_value_heads",
         )
     rope = file.rope_parameters or file.rope_scaling or _RopeFields()
+    theta = next(theta for theta in (rope.rope_theta, file.rope_theta, 10_000.0) if theta is not None)
     return ModelConfig(
         architecture=file.architectures[0],
         vocab_size=file.vocab_size,
@@ -179,7 +180,7 @@ def parse_config(data: bytes, *, where: str = "config.json") -> ModelConfig:
         head_dim=head_dim,
         max_position_embeddings=file.max_position_embeddings,
         rms_norm_eps=file.rms_norm_eps,
-        rope_theta=next(theta for theta in (rope.rope_theta, file.rope_theta, 10_000.0) if theta is not None),
+        rope_theta=_positive(theta, "rope_theta", f"{where}: $"),
         rope_scaling=_rope_scaling(rope, file, where),
         tie_word_embeddings=file.tie_word_embeddings,
         attention_bias=file.attention_bias,

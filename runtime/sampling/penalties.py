@@ -29,6 +29,11 @@ class PenaltyCounts:
         self._in_prompt_CV = torch.zeros((0, vocab_size), dtype=torch.bool, device=device)
         self._count_CV = torch.zeros((0, vocab_size), dtype=torch.int32, device=device)
 
+    @property
+    def entries(self) -> int:
+        """Rows there is memory for: the most that were ever penalised at once, rounded up to a power of two."""
+        return self._count_CV.shape[0]
+
     def open(self, row: int, prompt_ids: IntArray, output_ids: IntArray) -> None:
         """Start counting for `row`. Raises WorkerError for an id outside the vocabulary."""
         self.close(row)

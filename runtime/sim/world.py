@@ -78,7 +78,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         self.trace = hashlib.blake2b(digest_size=16)
         self.steps = 0
-        faults = frozenset(i for i in range(100_000) if fault_rate and self.rng.random() < fault_rate)
+        faults = frozenset(i for i in range(2_000) if fault_rate and self.rng.random() < fault_rate)
         self.worker = FakeWorker(info, self._answer, faults)
         self.core = Core(msgspec.structs.replace(config, check=True), info)
         self.engine = EngineLoop(

@@ -27,7 +27,7 @@ DTYPES: dict[DTypeName, torch.dtype] = {
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of `TorchWorker.load`.
+    """Options of `TorchWorker.load`. Raises WorkerError for a size below 1.
 
     Attributes:
         device: a torch device.
@@ -49,6 +49,11 @@ class WorkerOptions:
     load_format: Literal["safetensors", "dummy"] = "safetensors"
     seed: int = 0
     checked: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_rows", self.max_rows), ("max_length", self.max_length), ("kv_bytes", self.kv_bytes)):
+            if value is not None and value < 1:
+                raise WorkerError(f"{name} is {value}, not a positive number", where=f"WorkerOptions.{name}")
 
     def torch_device(self) -> torch.device:
         """The device. Raises WorkerError if torch has no such device here."""

@@ -88,10 +88,14 @@ class PlanCheck:
         self._require(len(slots) == int(counts.sum()), f"span_slots has {len(slots)} slots for {int(counts.sum())}")
         self._within("span_slots", slots, self._info.slots)
         first = 0
+        written: set[int] = set()
         for row, start, count in zip(rows.tolist(), starts.tolist(), counts.tolist(), strict=True):
             filled = int(self._filled[row])
             self._require(0 <= start <= filled, f"a span of row {row} starts at {start}, its slots end at {filled}")
             self._require(start + count <= self._info.max_length, f"a span of row {row} passes max_length")
+            cells = range(row * self._info.max_length + start, row * self._info.max_length + start + count)
+            self._require(written.isdisjoint(cells), f"two spans write the same positions of row {row}")
+            written.update(cells)
             self._table[row, start : start + count] = slots[first : first + count]
             self._filled[row] = max(filled, start + count)
             first += count

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..attention.interface import AttentionBatch, Chunk
 from ..protocol.plan import StepPlan
-from ..protocol.tokens import unpack
+from ..protocol.tokens import IntArray, unpack
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,11 @@ class RowTable:
         self._bounds = np.zeros(max_rows, dtype=np.int64)
 
     def assign_slots(self, plan: StepPlan) -> None:
-        """Write the slots of opened rows and of spans, and reset the lengths of opened rows."""
+        """Write the slots of opened rows, then of spans, and reset the lengths of opened rows.
+
+        A span may correct what an open of the same plan wrote: a cached prompt's last token is computed once more, in a
+        slot of the row's own, for its logits.
+        """
         opened = np.array([opening.row for opening in plan.opened], dtype=np.int64)
         opened_slots = [unpack(opening.slots) for opening in plan.opened]
         counts = np.array([len(slots) for slots in opened_slots], dtype=np.int64)
@@ -59,15 +63,10 @@ class RowTable:
             self._length_R[self._upload(opened)] = self._upload(counts)
         span_rows, span_starts, span_counts = unpack(plan.span_rows), unpack(plan.span_starts), unpack(plan.span_counts)
         np.maximum.at(self._bounds, span_rows, span_starts + span_counts)
-        cells = np.concatenate(
-            (
-                self._cells(opened, np.zeros_like(opened), counts),
-                self._cells(span_rows, span_starts, span_counts),
-            )
-        )
-        if cells.size:
-            slots = np.concatenate((*opened_slots, unpack(plan.span_slots)))
-            self._table_RP.view(-1)[self._upload(cells)] = torch.from_numpy(slots).to(self._device)
+        if opened.size:
+            self._write(self._cells(opened, np.zeros_like(opened), counts), np.concatenate(opened_slots))
+        if span_rows.size:
+            self._write(self._cells(span_rows, span_starts, span_counts), unpack(plan.span_slots).copy())
 
     def take_tokens(self, plan: StepPlan) -> StepTokens:
         """The tokens `plan` computes; lengths advance past them. Call after `assign_slots`, once for each plan."""
@@ -109,6 +108,9 @@ class RowTable:
         rows_S = self._upload(rows)
         self._length_R.index_copy_(0, rows_S, lengths_S)
         self._next_id_R.index_copy_(0, rows_S, ids_S.clamp(min=0))
+
+    def _write(self, cells: NDArray[np.int64], slots: IntArray) -> None:
+        self._table_RP.view(-1).index_copy_(0, self._upload(cells), torch.from_numpy(slots).to(self._device))
 
     def _cells(
         self, rows: NDArray[np.integer], starts: NDArray[np.integer], counts: NDArray[np.integer]

@@ -79,7 +79,9 @@ def test_a_grammar_that_cannot_be_compiled_fails_its_gen_only(overlap: int) -> N
 def test_a_grammar_may_be_ready_before_its_gen_arrives(overlap: int) -> None:
     driver = Driver(overlap)
     bad = ErrorInfo("InvalidSchema", "no", "$.type", "fix it")
-    driver.send(OpenRun(1), OpenStream((1, 0)), Append((1, 0), np.array([1], np.int32)), GrammarReady((1, 0), None, bad))
+    driver.send(
+        OpenRun(1), OpenStream((1, 0)), Append((1, 0), np.array([1], np.int32)), GrammarReady((1, 0), None, bad)
+    )
     driver.tick()
     driver.send(Generate(key=(1, 0), node=(1, 0), max_tokens=5, grammar=True, **greedy()))
     driver.drain()
@@ -132,7 +134,9 @@ def test_ten_thousand_requests_with_random_aborts_on_512_slots(overlap: int) -> 
         if rng.random() < 0.3:
             victim = rng.randrange(max(0, run - 60), run + 1)
             driver.send(
-                rng.choice((AbortNode((victim, 0), ABORTED), AbortStream((victim, 0), ABORTED), CloseRun(victim, ABORTED)))
+                rng.choice(
+                    (AbortNode((victim, 0), ABORTED), AbortStream((victim, 0), ABORTED), CloseRun(victim, ABORTED))
+                )
             )
         while run % 6 == 0:
             driver.tick()

@@ -1,0 +1,30 @@
+"""`step_builder` and `mini_core` are modules beside the tests, also for the tests of the models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 97,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "initializer_range": 0.3,
+}
+
+
+@pytest.fixture
+def config_directory(tmp_path: Path) -> Path:
+    """A directory with a config.json alone, for `load_format="dummy"`."""
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    return tmp_path

@@ -14,7 +14,7 @@ import msgspec
 from ..errors import EngineUnavailable, InvalidRequest
 from ..runtime.protocol.graph import RunOptions
 from .expr import Argument
-from .hub import current_task, shared_hub
+from .hub import Hub, current_task, shared_hub
 from .run import Run
 from .state import State
 
@@ -94,9 +94,12 @@ class Program(Generic[P, R]):
         """Start a run and return at once."""
         from .engines import find_link
 
-        options = self._options
         hub = shared_hub()
-        link = find_link(options.engine, hub)
+        return self.launch(hub, find_link(self._options.engine, hub), *args, **kwargs)
+
+    def launch(self, hub: Hub, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """`start` on a given loop and line: what simulations use."""
+        options = self._options
         made: list[Run[R]] = []
         ready = threading.Event()
 

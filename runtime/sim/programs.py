@@ -262,10 +262,6 @@ async def play(world: World, runs: int, clients: int = 3, deltas: int = 8) -> li
         await run.play(run.rng.randrange(1, deltas))
 
     await asyncio.gather(*(start(run) for run in played))
-    while not world.core.idle:  # steps that were in flight when the last run closed
-        await asyncio.sleep(0.05)
-    world.engine._wake.set()
-    await asyncio.sleep(0.05)
-    world.assert_whole()
+    await world.settle()
     engine.cancel()
     return played

@@ -104,6 +104,12 @@ class World:
         for message in outbox:
             self.trace.update(msgspec.msgpack.encode(message))
 
+    async def settle(self) -> None:
+        """Let the steps that are in flight end, then `assert_whole`."""
+        while not self.core.idle:
+            await asyncio.sleep(0.05)
+        self.assert_whole()
+
     def assert_whole(self) -> None:
         """Nothing is left of any run: every slot is free or cached, and every row is closed."""
         scheduler = self.core.scheduler

@@ -48,6 +48,7 @@ class Task(greenlet.greenlet):
         """Stop until `wake`; call it inside the program. False if `timeout` seconds passed first."""
         timer = None if timeout is None else self.hub.loop.call_later(max(timeout, 0.0), self._resume, False)
         self.parked = True
+        assert self.parent is not None  # the greenlet of the loop
         woken = self.parent.switch()
         if timer is not None:
             timer.cancel()

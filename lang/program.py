@@ -20,6 +20,7 @@ from .state import State
 
 if TYPE_CHECKING:
     from .engines import Engine
+    from .run import Link
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -347,8 +347,10 @@ class Lowering:
     def _open_turn(self, stream: StreamText, generates: bool) -> None:
         """Write the template's opening of the turn once it is known whether the turn begins with a gen."""
         if stream.turn is not None and not stream.opened:
-            stream.empty, stream.opened = False, True
             text = self.template.open_turn(stream.roles, stream.turn.role, generates=generates)
+            if not stream.empty and not stream.turns:  # raw text stands before the chat, and the model's BOS before that
+                text = text.removeprefix(self.template.traits.bos)
+            stream.empty, stream.opened = False, True
             stream.builder.append_template(text)
 
     def _write_content(self, stream: StreamText, closes: bool) -> None:
@@ -541,9 +543,7 @@ class Lowering:
 
     def _retokenize(self, ids: core.Ids) -> core.Ids:
         """What a client's text of these ids would be tokenized to."""
-        builder = RunBuilder(self.tokenizer)
-        builder.append_template(self.tokenizer.decode(ids, skip_special=False, first=True))
-        return builder.close()
+        return self.tokenizer.encode_whole(self.tokenizer.decode(ids, skip_special=False, first=True))
 
     # ---- out ----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ how much text might still begin a stop string: that much is held back, the rest 
 from __future__ import annotations
 
 import codecs
+import re
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -110,6 +111,7 @@ class StopStrings:
         self._stops = stops
         self._detokenizer = detokenizer
         self._automaton = _Automaton(self._patterns)
+        self._openings = re.compile(b"|".join(re.escape(pattern[:1]) for pattern in self._patterns) or b"(?!)")
         self._state = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # over the bytes given out
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")  # over all bytes: where characters end
@@ -150,9 +152,14 @@ class StopStrings:
         return "" if self._hit is not None else self._give(self._length, final=True)
 
     def _push_bytes(self, data: bytes) -> str:
+        searches = self._state or self._openings.search(data)
+        if not searches and not self._ends and data.isascii():  # the common case: nothing held back, no character split
+            self._length = self._given = self._length + len(data)
+            self._base = _TokenEnd(self._base.tokens + 1, self._length, clean=True)
+            return data.decode("ascii")
         self._held += data
         self._recent += data
-        for position, byte in enumerate(data, start=self._length + 1):
+        for position, byte in enumerate(data if searches else b"", start=self._length + 1):
             self._state = self._automaton.step(self._state, byte)
             found = self._automaton.found[self._state]
             if found is not None:

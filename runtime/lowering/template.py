@@ -10,8 +10,8 @@ whose contents are sentinels and cutting the text at them:
 
 `close` is what follows a content whatever comes next: the common beginning over every next role, a generation prompt
 and the end. The rest of the text before the next content is that turn's `open`. Where a longer chat is not a
-continuation, `TemplateMismatch` names the turn. Contents can change a template's text too (it drops a `<think>` block,
-it trims): `content` gives a text as the template would write it, and `check` compares with the true texts rendered.
+continuation, `TemplateMismatch` names the turn. Contents matter too: `content` gives a text as the template would write
+it there (stripped, escaped), and `check` compares with the true texts rendered (a template may drop a `<think>` block).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from ...errors import InvalidRequest, TemplateMismatch
@@ -31,8 +32,10 @@ from .traits import TemplateTraits, Trim, find_traits
 ROLES: Final = ("system", "user", "assistant", "tool")
 
 _SENTINEL: Final = re.compile(r"x([0-9]{6})x7b41c9d2e6")
-_MAX_FORMS: Final = 1024
+_MAX_FORMS: Final = 256
 _EXCERPT: Final = 40
+
+_Render = Callable[[Sequence[Message]], str]
 
 
 class Piece(NamedTuple):
@@ -50,11 +53,15 @@ class _Form(NamedTuple):
         after: the text that follows it whatever comes next.
         end: the text that follows it when nothing does; None where the chat may not end here or is then written
             otherwise.
+        trim: which ends of the content it strips here.
+        empty: an empty content leaves the text around it as it is.
     """
 
     before: str
     after: str
     end: str | None
+    trim: Trim
+    empty: bool
 
 
 class ChatTemplate:
@@ -124,6 +131,8 @@ class ChatTemplate:
         Raises:
             TemplateMismatch: the template does not let the chat end here, or writes a last turn differently.
         """
+        if not history:
+            return ""
         form = self._form(tuple(history), self._clock())
         if form.end is None:
             raise TemplateMismatch(
@@ -133,25 +142,35 @@ class ChatTemplate:
             )
         return form.end[len(form.after) :]
 
-    def trim(self, role: str) -> Trim:
-        """Which ends of a content of this role the template strips of whitespace."""
-        return self.traits.trims.get(role, Trim.NONE)
+    def trim(self, history: Sequence[str], role: str) -> Trim:
+        """Which ends of the content of a turn with this role after `history` the template strips of whitespace.
 
-    def content(self, role: str, text: str, *, opens: bool = True, closes: bool = True) -> str:
-        """`text` as the template writes it for this role: stripped, or escaped as JSON.
+        It depends on the history: a user content after a system content that is folded into its turn may keep its
+        leading space where another loses it. Raises TemplateMismatch as `open_turn` does.
+        """
+        return self._form((*history, role), self._clock()).trim
+
+    def content(self, history: Sequence[str], role: str, text: str, *, opens: bool = True, closes: bool = True) -> str:
+        """`text` as the template writes it in a turn with this role after `history`: stripped, or escaped as JSON.
 
         Args:
+            history: the roles of the turns before.
             role: the turn's role.
             text: a part of the turn's content.
             opens: the part begins the content.
             closes: the part ends it.
+
+        Raises:
+            TemplateMismatch: as for `open_turn`; or the template changes the contents of this role in another way, or
+                writes the text around an empty one differently.
         """
-        trim = self.trim(role)
-        if opens and Trim.LEFT in trim:
-            text = text.lstrip()
-        if closes and Trim.RIGHT in trim:
-            text = text.rstrip()
-        return json.dumps(text, ensure_ascii=False)[1:-1] if role in self.traits.json_roles else text
+        if role in self.traits.alters_roles:
+            raise TemplateMismatch(
+                f"the chat template changes the content of {role} turns in a way that a stream cannot follow",
+                where=f"turn {len(history) + 1} ({role}); {_roles((*history, role))}",
+                hint="lower the whole chat at once, use another role, or correct the template",
+            )
+        return self._write((*history, role), text, self._clock(), opens=opens, closes=closes)
 
     def render(self, messages: Sequence[Message], *, generation_prompt: bool = False) -> str:
         """The chat as `apply_chat_template(tokenize=False)` gives it. Raises TemplateMismatch if it is refused."""
@@ -175,8 +194,9 @@ class ChatTemplate:
         self._cut(text, roles)
         written = _SENTINEL.split(text)[::2]
         pieces = [Piece(written[0], trusted=True)]
-        for message, after in zip(chat, written[1:], strict=True):
-            pieces.append(Piece(self.content(message.role, message.content), trusted=False))
+        for index, (message, after) in enumerate(zip(chat, written[1:], strict=True)):
+            content = self._write(roles[: index + 1], message.content, now, opens=True, closes=True)
+            pieces.append(Piece(content, trusted=False))
             pieces.append(Piece(after, trusted=True))
         composed = "".join(piece.text for piece in pieces)
         found = self._require().render(chat, generation_prompt=generation_prompt, now=now)
@@ -199,6 +219,21 @@ class ChatTemplate:
         if not found.startswith(text):
             raise _difference(text, found, messages)
 
+    def _write(self, roles: tuple[str, ...], text: str, now: datetime, *, opens: bool, closes: bool) -> str:
+        """`text` as the template writes it in the last turn of a chat of these roles."""
+        form = self._form(roles, now)
+        if opens and Trim.LEFT in form.trim:
+            text = text.lstrip()
+        if closes and Trim.RIGHT in form.trim:
+            text = text.rstrip()
+        if opens and closes and not text and not form.empty:
+            raise TemplateMismatch(
+                "the chat template writes the text around an empty content differently",
+                where=f"turn {len(roles)} ({roles[-1]}); {_roles(roles)}",
+                hint="leave the turn out, or give it a content that is not only whitespace",
+            )
+        return json.dumps(text, ensure_ascii=False)[1:-1] if roles[-1] in self.traits.json_roles else text
+
     def _require(self) -> TemplateRenderer:
         if self._renderer is None:
             raise TemplateMismatch(
@@ -219,8 +254,8 @@ class ChatTemplate:
         form = self._form(history, now)
         written = form.before + _sentinel(len(history) - 1) + form.after
         if not text.startswith(written):
-            chat = [Message(name, _sentinel(index)) for index, name in enumerate(history)]
-            error = _difference(written, text, chat)
+            chat = [Message(name, _readable(_sentinel(index))) for index, name in enumerate(history)]
+            error = _difference(_readable(written), _readable(text), chat)
             error.where = f"{error.where}, when a turn of role {role!r} follows"
             raise error
         return text[len(written) :]
@@ -243,6 +278,7 @@ class ChatTemplate:
         answered = roles[-1] in ("user", "tool")
         order = ("generate", "assistant", "tool", "user") if answered else ("user", "tool", "assistant", "generate")
         before: str | None = None
+        trim, empty = Trim.NONE, True
         afters: list[str] = []
         end: str | None = None
         refusal: TemplateMismatch | None = None
@@ -260,11 +296,37 @@ class ChatTemplate:
             afters.append(text[last.end() : stop])
             if before is None:
                 before = text[: last.start()]
+                render = partial(self._require().render, generation_prompt=follower == "generate", now=now)
+                trim, empty = self._find_treatment(chat, len(roles) - 1, text, render)
             if follower == "end" and before == text[: last.start()]:
                 end = afters[-1]
         if before is None:
             raise refusal or TemplateMismatch("the chat template writes no chat of these roles", where=_roles(roles))
-        return _Form(before, self._common_prefix(afters), end)
+        return _Form(before, self._common_prefix(afters), end, trim, empty)
+
+    def _find_treatment(self, roles: Sequence[str], index: int, plain: str, render: _Render) -> tuple[Trim, bool]:
+        """How the template treats the content of turn `index` of a chat that it writes as `plain`.
+
+        Returns:
+            Which ends of the content it strips, and whether an empty content leaves the text around it as it is. A
+            template that chokes on a content of spaces around a word, or strips in a way of its own, strips nothing.
+        """
+        word = _sentinel(index)
+        chat = [Message(role, _sentinel(number)) for number, role in enumerate(roles)]
+
+        def around(content: str) -> list[str]:
+            chat[index] = Message(roles[index], content)
+            try:
+                return render(chat).split(word)
+            except TemplateMismatch:
+                return []
+
+        sides, spaced = plain.split(word), around(f" \n{word}\n ")
+        trim = Trim.NONE
+        if len(spaced) == 2:
+            trim |= Trim.LEFT if spaced[0] == sides[0] else Trim.NONE
+            trim |= Trim.RIGHT if spaced[1] == sides[1] else Trim.NONE
+        return trim, around("") == ["".join(sides)]
 
     def _cut(self, text: str, roles: Sequence[str]) -> str:
         """`text` itself. Raises TemplateMismatch unless it holds the content of each turn once, in order."""
@@ -275,8 +337,8 @@ class ChatTemplate:
         if lost:
             what = f"the chat template leaves out turn {lost[0] + 1} ({roles[lost[0]]})"
         else:
-            moved = next(i for i, (a, b) in enumerate(zip(found, range(len(roles)), strict=False)) if a != b)
-            what = f"the chat template moves or repeats turn {found[moved] + 1} ({roles[found[moved]]})"
+            moved = next(turn for place, turn in enumerate(found) if turn != place)
+            what = f"the chat template moves or repeats turn {moved + 1} ({roles[moved]})"
         raise TemplateMismatch(what, where=_roles(roles), hint="use an order of roles that the model was trained on")
 
     def _common_prefix(self, texts: list[str]) -> str:
@@ -295,6 +357,11 @@ class ChatTemplate:
 def _sentinel(index: int) -> str:
     """Letters and digits only, so that no template escapes or strips it, and all of one length."""
     return f"x{index:06d}x7b41c9d2e6"
+
+
+def _readable(text: str) -> str:
+    """`text` with its sentinels as an error message may show them."""
+    return _SENTINEL.sub(lambda match: f"(content {int(match[1]) + 1})", text)
 
 
 def _roles(roles: Sequence[str]) -> str:

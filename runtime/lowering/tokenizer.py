@@ -17,7 +17,6 @@ markers. A text that spells one gets ordinary ids; only template text, split by 
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -342,7 +341,7 @@ def _is_control(token: AddedToken, template_source: str | None) -> bool:
 
 
 def _control_off(description: JsonObject) -> Tokenizer:
-    tokenizer = Tokenizer.from_str(json.dumps(description))
+    tokenizer = Tokenizer.from_buffer(msgspec.json.encode(description))
     tokenizer.encode_special_tokens = True
     return tokenizer
 

@@ -1,7 +1,7 @@
 """What is peculiar about a chat template, found by rendering small chats when it is loaded.
 
-Lowering follows only `trims` and `json_roles`; the others are for messages, `explain` and tests. A trait describes the
-chats that were tried; whether a given chat is written as expected is always decided by rendering that chat.
+Lowering follows `json_roles` and `alters_roles`; the others are for messages, `explain` and tests. A trait describes
+the chats that were tried; how a given chat is written is always found by rendering a chat of the same roles.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class TemplateTraits:
     Attributes:
         roles: the roles that it writes. One that it refuses or drops is not among them.
         bos: the beginning-of-stream token it opens a chat with, "" if it writes none.
-        trims: which ends of a content it strips, for each role.
+        trims: which ends of a content it strips, for each role where it stands first in a chat.
         json_roles: roles whose content it escapes as the inside of a JSON string.
+        alters_roles: roles whose content it changes in another way (capitals, spaces for newlines).
         folds_system: it writes the system content inside the first user turn.
         default_system: the text it inserts when no system turn is given.
         alternates: it refuses two user turns in a row.
@@ -58,6 +59,7 @@ class TemplateTraits:
     bos: str = ""
     trims: Mapping[str, Trim] = field(default_factory=dict)
     json_roles: frozenset[str] = frozenset()
+    alters_roles: frozenset[str] = frozenset()
     folds_system: bool = False
     default_system: str = ""
     alternates: bool = False
@@ -74,12 +76,14 @@ def find_traits(template: ChatTemplate, bos_token: str) -> TemplateTraits:
     first = openings.get("user") or next(iter(openings.values()), "")
     before_assistant = contexts.get("assistant", ())
     system, user = openings.get("system"), openings.get("user")
+    treatments = {role: _treatment(template, context, role) for role, context in contexts.items()}
     folds = system is not None and user is not None and system.startswith(user)
     return TemplateTraits(
         roles=frozenset(contexts),
         bos=bos_token if bos_token and first.startswith(bos_token) else "",
-        trims={role: _trim(template, context, role) for role, context in contexts.items()},
-        json_roles=frozenset(role for role, context in contexts.items() if _escapes(template, context, role)),
+        trims={role: template.trim(context, role) for role, context in contexts.items()},
+        json_roles=frozenset(role for role, treatment in treatments.items() if treatment == "json"),
+        alters_roles=frozenset(role for role, treatment in treatments.items() if treatment == "altered"),
         folds_system=folds,
         default_system="" if folds else _default_system(template, contexts, openings, bos_token),
         alternates="user" in contexts and not _accepts(template, (*contexts["user"], "user"), "user"),
@@ -125,21 +129,14 @@ def _around(template: ChatTemplate, history: tuple[str, ...], role: str, left: s
     return "", ""
 
 
-def _trim(template: ChatTemplate, history: tuple[str, ...], role: str) -> Trim:
-    plain = _around(template, history, role, "", "")
-    spaced = _around(template, history, role, " \n", "\n ")
-    trim = Trim.NONE
-    if spaced[0] == plain[0]:
-        trim |= Trim.LEFT
-    if spaced[1] == plain[1]:
-        trim |= Trim.RIGHT
-    return trim
-
-
-def _escapes(template: ChatTemplate, history: tuple[str, ...], role: str) -> bool:
-    awkward = 'a "quoted" line\nand another'
+def _treatment(template: ChatTemplate, history: tuple[str, ...], role: str) -> str:
+    """What becomes of a content that holds something of everything: "verbatim", "json" or "altered"."""
+    awkward = 'A "quoted" line,\nanother\twith  <tags> & {{ braces }}, it\'s \\ ünïcödé'
     before, after = _around(template, history, role, "", "")
-    return _around(template, history, role, "", awkward) == (before, json.dumps(awkward)[1:-1] + after)
+    found = _around(template, history, role, "", awkward)
+    if found == (before, awkward + after):
+        return "verbatim"
+    return "json" if found == (before, json.dumps(awkward, ensure_ascii=False)[1:-1] + after) else "altered"
 
 
 def _default_system(

@@ -341,7 +341,7 @@ def test_a_template_that_counts_its_turns_is_refused_when_the_count_changes(mode
         assert "x7b41" not in error.value.what
 
 
-@pytest.mark.parametrize("change", ["upper", "replace('\\n', ' ')", "escape"])
+@pytest.mark.parametrize("change", ["replace('\\n', ' ')", "escape", "replace('<', '(')"])
 def test_a_template_that_changes_contents_is_refused_where_it_shows(model_of: ModelOf, change: str) -> None:
     source = CHATML.replace("m['content']", f"(m['content'] | {change} if m['role'] == 'user' else m['content'])")
     template = ChatTemplate(model_of("byte_level", "chatml").tokenizer, source)

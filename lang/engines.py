@@ -9,7 +9,7 @@ from ..runtime.client.engine import EngineHandle
 from ..runtime.engine.options import EngineOptions
 from ..runtime.protocol.graph import EngineReady
 from .hub import Hub
-from .run import Link
+from .link import Link
 
 
 class Engine:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from ..errors import EngineUnavailable, InvalidRequest
+from ..errors import EngineUnavailable, InvalidRequest, NodeError, RamifyError
 from ..runtime.protocol.graph import RunOptions
+from .events import EventQueue
 from .expr import Argument
-from .hub import Hub, current_task, shared_hub
+from .hub import current_run, shared_hub
+from .link import Link
 from .run import Run
+from .site import call_site
 from .state import State
+from .value import Value
 
 if TYPE_CHECKING:
     from .engines import Engine
-    from .run import Link
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,21 +37,20 @@ class ProgramOptions(msgspec.Struct, frozen=True):
     seed: int = 0
     tenant: str = ""
     priority: int = 0
+    events: bool = False
 
 
 class Program(Generic[P, R]):
-    """A program: a function of a `State` and arguments.
+    """A program: a function of a `State` and arguments, `def` or `async def`.
 
     Made by `function`. It does nothing until it is bound to an engine and run:
 
         triage.on("seedling").run(ticket=text)
+
+    Inside another program, calling it starts a child run on the same engine and gives its `Value` at once.
     """
 
-    def __init__(self, body: Callable[Concatenate[State, P], R], options: ProgramOptions | None = None) -> None:
-        if inspect.iscoroutinefunction(body):
-            raise InvalidRequest(
-                f"{body.__qualname__} is async", hint="write it with def; its values wait by themselves"
-            )
+    def __init__(self, body: Callable[Concatenate[State, P], Any], options: ProgramOptions | None = None) -> None:
         functools.update_wrapper(self, body)
         self._body = body
         self._options = options or ProgramOptions()
@@ -62,6 +64,7 @@ class Program(Generic[P, R]):
         seed: int = 0,
         tenant: str = "",
         priority: int = 0,
+        events: bool = False,
     ) -> Program[P, R]:
         """The same program, bound.
 
@@ -71,10 +74,11 @@ class Program(Generic[P, R]):
             seed: key of everything random in a run; a node's draws depend on it and on the node's path alone.
             tenant: runs of different tenants never share KV.
             priority: lower goes first.
+            events: `Run.events()` tells what happens as it happens.
         """
         if timeout is not None and not timeout > 0:
             raise InvalidRequest(f"timeout is {timeout}", where=self.name, hint="give seconds above 0")
-        return Program(self._body, ProgramOptions(engine, timeout, seed, tenant, priority))
+        return Program(self._body, ProgramOptions(engine, timeout, seed, tenant, priority, events))
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run to the end and return the result; Ctrl-C cancels the run.
@@ -95,51 +99,91 @@ class Program(Generic[P, R]):
         """Start a run and return at once."""
         from .engines import find_link
 
-        hub = shared_hub()
-        return self.launch(hub, find_link(self._options.engine, hub), *args, **kwargs)
+        return self.launch(find_link(self._options.engine, shared_hub()), *args, **kwargs)
 
-    def launch(self, hub: Hub, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
-        """`start` on a given loop and line: what simulations use."""
+    def launch(self, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """`start` on a given line to an engine: what simulations use."""
         options = self._options
-        made: list[Run[R]] = []
-        ready = threading.Event()
+        run_options = RunOptions(options.tenant, options.timeout, options.priority)
+        if link.hub.inside:
+            return self._begin(link, self.name, options.seed, run_options, args, kwargs)
+        made: Future[Run[R]] = Future()
+        link.hub.call(lambda: made.set_result(self._begin(link, self.name, options.seed, run_options, args, kwargs)))
+        return made.result()
 
-        def begin() -> None:
-            run: Run[R] = Run(
-                hub, link, self.name, options.seed, RunOptions(options.tenant, options.timeout, options.priority)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Value[R]:
+        """Inside a program: start a child run on the same engine. Its value may be passed on before it is there."""
+        parent = current_run.get()
+        if parent is None:
+            raise InvalidRequest(
+                f"{self.name} is a program and can be called only inside another one",
+                hint=f'{self.name}.on("seedling").run(...)',
             )
-            made.append(run)
-            ready.set()
+        path = parent.call_path(self.name)
+        run = self._begin(parent.link, path, parent.node_seed(path), parent.options, args, kwargs)
+        return ChildValue(parent, run, self.name, call_site())
 
-        def body() -> None:
-            task = current_task()
-            assert task is not None
-            run = made[0]
-            state = State(run, 0, self.name)
-            given = [_argument(value) for value in args]
-            named = {name: _argument(value) for name, value in kwargs.items()}
-            run.execute(task, lambda: self._body(state, *given, **named))  # type: ignore[arg-type]
-
-        if hub.inside:
-            begin()
+    def _begin(self, link: Link, path: str, seed: int, options: RunOptions, args: Any, kwargs: Any) -> Run[R]:
+        run: Run[R] = Run(link, path, seed, options, EventQueue() if self._options.events else None)
+        state = State(run, 0, path)
+        given = [_argument(value) for value in args]
+        named = {name: _argument(value) for name, value in kwargs.items()}
+        if inspect.iscoroutinefunction(self._body):
+            program = self._body(state, *given, **named)
         else:
-            hub.call(begin)
-            ready.wait()
-        hub.spawn(body)
-        return made[0]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise InvalidRequest(
-            f"{self.name} is a program and cannot be called like a function",
-            hint=f'{self.name}.on("seedling").run(...)',
-        )
+            def body() -> R:
+                current_run.set(run)  # a greenlet has a context of its own
+                result: R = self._body(state, *given, **named)
+                return result
+
+            program = link.hub.in_greenlet(body)
+        link.hub.start(run.execute(program))
+        return run
 
     def __repr__(self) -> str:
         return f"<Program {self.name}>"
 
 
-def function(body: Callable[Concatenate[State, P], R]) -> Program[P, R]:
-    """Make a program of a function whose first parameter is the `State`."""
+class ChildValue(Value[R]):
+    """The result of a child run."""
+
+    _is_node = False
+
+    def __init__(self, parent: Run[Any], child: Run[R], name: str, site: str) -> None:
+        super().__init__(parent, -1, name, child.path, site, decode=_no_text)
+        self._child = child
+        child.on_done(self._finish)
+
+    def _finish(self) -> None:
+        error = self._child._future.exception()
+        if error is None:
+            self._value = self._child._future.result()
+            self._finished = True
+        else:
+            self._error = error if isinstance(error, NodeError) else NodeError(self.path, self.site, _as_ours(error))
+        self._run.wake()
+
+
+def _no_text(text: str) -> Any:
+    raise TypeError("a child's value is not decoded from text")
+
+
+def _as_ours(error: BaseException) -> RamifyError:
+    """`error` as the cause of a `NodeError`; an exception of the program's own stays visible behind it."""
+    if isinstance(error, RamifyError):
+        return error
+    wrapped = RamifyError(f"{type(error).__name__}: {error}", hint="the child program raised it")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+@overload
+def function(body: Callable[Concatenate[State, P], Coroutine[Any, Any, R]]) -> Program[P, R]: ...
+@overload
+def function(body: Callable[Concatenate[State, P], R]) -> Program[P, R]: ...
+def function(body: Callable[Concatenate[State, P], Any]) -> Program[P, Any]:
+    """Make a program of a function, `def` or `async def`, whose first parameter is the `State`."""
     return Program(body)
 
 

@@ -8,7 +8,8 @@ s["answer"]                             # a Value; looking at it is the fence
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InvalidRequest, InvalidType, UnknownName
 from ..runtime.protocol import graph
@@ -17,10 +18,12 @@ from ..runtime.protocol.validate import check_gen
 from .expr import Argument, Control, Expr, GenExpr, Part, RoleExpr
 from .site import call_site
 from .types import grammar_of
-from .value import Value
+from .value import ReadValue, Value
 
 if TYPE_CHECKING:
-    from .run import ReadBack, Run
+    from .run import Run
+
+T = TypeVar("T")
 
 MAX_FORKS = 4096
 
@@ -91,9 +94,9 @@ class State:
                 )
 
     def _append_value(self, value: Value[Any], site: str, turn: list[str | Value[Any]] | None) -> None:
-        if value._run is self._run:
+        if value._run is self._run and value._is_node:
             self._run.record(graph.ValueEdge(stream=self._stream, site=site, source=value._node))
-        else:  # of another run: it has ended, or looking waits for it
+        else:  # a child's, a look at a stream, or of another run: this waits until it is there
             self._run.record(graph.Argument(stream=self._stream, site=site, text=str(value)))
         _note(turn, value)
 
@@ -119,6 +122,7 @@ class State:
             seed=self._run.node_seed(path),
             grammar=grammar,
             logprobs=expr.logprobs,
+            events=self._run.wants_events,
         )
         check_gen(node)
         self._run.record(node)
@@ -169,30 +173,24 @@ class State:
             )
         return values
 
-    def tokens(self) -> list[int]:
-        """The ids of the stream, as the model sees them. Waits; it is a seam, so the text run before it is closed."""
-        reply = self._read().reply
-        assert reply is not None
-        return to_list(reply.ids)
+    def tokens(self) -> Value[list[int]]:
+        """The ids of the stream so far, as the model sees them. A seam: the text run before it is closed."""
+        return self._read("tokens", lambda reply: to_list(reply.ids))
 
-    def text(self) -> str:
-        """The text of `tokens()`, control tokens spelled out. Waits; a seam like `tokens`."""
-        reply = self._read().reply
-        assert reply is not None
-        return reply.text
+    def text(self) -> Value[str]:
+        """The text of `tokens()`, control tokens spelled out. A seam too."""
+        return self._read("text", lambda reply: reply.text)
 
     def messages(self) -> list[dict[str, str]]:
         """The chat so far as `{"role": ..., "content": ...}`. Waits for the values in it."""
         return [{"role": role, "content": "".join(map(str, parts))} for role, parts in self._turns]
 
-    def _read(self) -> ReadBack:
-        node = self._run.new_node()
-        read = self._run.read_back(node)
-        self._run.record(graph.Read(stream=self._stream, site=call_site(), node=node))
-        self._run.wait_for(read)
-        if read.error is not None:
-            raise read.error
-        return read
+    def _read(self, name: str, pick: Callable[[graph.StreamIds], T]) -> Value[T]:
+        node, site = self._run.new_node(), call_site()
+        value = ReadValue(self._run, node, name, f"{self.path}/{name}", site, pick)
+        self._run.add_read(node, value)
+        self._run.record(graph.Read(stream=self._stream, site=site, node=node))
+        return value
 
     def __repr__(self) -> str:
         return f"<State {self.path}>"

@@ -8,11 +8,11 @@ does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ..errors import ErrorInfo, NodeError, OutputInvalid, RamifyError, from_info
-from ..runtime.protocol.graph import NodeDone, TokenLogprob, Usage
+from ..runtime.protocol.graph import NodeDone, StreamIds, TokenLogprob, Usage
 from .expr import Addable
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Value(Addable, Generic[T]):
         site: source line of the node.
     """
 
+    _is_node = True  # the engine can splice it by its number
+
     __hash__ = None  # type: ignore[assignment]  # equality looks at the value, which may be a dict or a list
 
     def __init__(self, run: Run[Any], node: int, name: str, path: str, site: str, decode: Callable[[str], T]) -> None:
@@ -42,6 +44,7 @@ class Value(Addable, Generic[T]):
         self._error: NodeError | None = None
         self._value: object = _PENDING
         self._observed = False
+        self._finished = False
         self.name = name
         self.path = path
         self.site = site
@@ -49,7 +52,7 @@ class Value(Addable, Generic[T]):
     # ---- looking ------------------------------------------------------------------------------------------------
 
     def get(self, timeout: float | None = None) -> T:
-        """Wait for the value.
+        """Wait for the value. In an `async def` program, await the value instead.
 
         Args:
             timeout: seconds to wait at most; the node goes on when they have passed.
@@ -58,8 +61,18 @@ class Value(Addable, Generic[T]):
             NodeError: the node failed; `__cause__` says why.
             TimeoutError: it was not done in time.
         """
-        if self._done is None and self._error is None:
+        if not self.ready:
             self._run.wait_for(self, timeout)
+        return self._look()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> T:
+        await self._run.until(self)
+        return self._look()
+
+    def _look(self) -> T:
         self._observed = True
         if self._error is not None:
             raise self._error
@@ -68,14 +81,17 @@ class Value(Addable, Generic[T]):
     @property
     def ready(self) -> bool:
         """Whether looking would not wait."""
-        return self._done is not None or self._error is not None
+        return self._finished or self._error is not None
 
     @property
     def text(self) -> str:
         """The generated text. Waits."""
         self.get()
-        assert self._done is not None
-        return self._done.text
+        return self._text
+
+    @property
+    def _text(self) -> str:
+        return "" if self._done is None else self._done.text
 
     @property
     def finish_reason(self) -> str:
@@ -100,7 +116,7 @@ class Value(Addable, Generic[T]):
 
     def __str__(self) -> str:
         value = self.get()
-        return value if isinstance(value, str) else self.text
+        return str(value) if isinstance(value, str) or self._done is None else self._text
 
     def __format__(self, spec: str) -> str:
         value = self.get()
@@ -137,7 +153,7 @@ class Value(Addable, Generic[T]):
         return bool(cast(Any, self.get()) > (other.get() if isinstance(other, Value) else other))
 
     def __repr__(self) -> str:
-        state = "failed" if self._error is not None else "pending" if self._done is None else repr(self._value)
+        state = "failed" if self._error is not None else repr(self._value) if self._finished else "pending"
         return f"<Value {self.path}: {state}>"
 
     # ---- settled by the run -------------------------------------------------------------------------------------
@@ -154,7 +170,26 @@ class Value(Addable, Generic[T]):
                 hint="raise max_tokens=" if done.reason == "length" else "loosen the type, or add a retry",
             )
             self._error = NodeError(self.path, self.site, invalid)
-        self._done = done
+        self._done, self._finished = done, True
 
     def _fail(self, error: ErrorInfo) -> None:
         self._error = NodeError(self.path, self.site, from_info(error))
+
+
+class ReadValue(Value[T]):
+    """What a look at a stream gives: its ids or its text, picked from the engine's answer."""
+
+    _is_node = False
+
+    def __init__(
+        self, run: Run[Any], node: int, name: str, path: str, site: str, pick: Callable[[StreamIds], T]
+    ) -> None:
+        super().__init__(run, node, name, path, site, decode=_no_text)
+        self._pick = pick
+
+    def _answer(self, reply: StreamIds) -> None:
+        self._value, self._finished = self._pick(reply), True
+
+
+def _no_text(text: str) -> Any:
+    raise TypeError("a read is not decoded from text")

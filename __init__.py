@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from . import errors
 from .lang.engines import Engine
+from .lang.parallel import best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
 from .lang.program import Program, function
 from .lang.run import Run
@@ -31,11 +32,16 @@ __all__ = [
     "State",
     "Value",
     "assistant",
+    "best",
+    "blocking",
+    "concat",
     "control",
     "errors",
+    "first",
     "fmt",
     "function",
     "gen",
+    "map",
     "system",
     "tool",
     "user",

@@ -6,6 +6,7 @@ a row and looks at none of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -45,6 +46,8 @@ class GenExpr(Addable, msgspec.Struct, frozen=True):
     ignore_eos: bool = False
     sampling: SamplingParams = SamplingParams()
     logprobs: int = -1
+    check: Callable[[Any], object] | None = None
+    retries: int = 2
 
 
 class Control(Addable, msgspec.Struct, frozen=True):

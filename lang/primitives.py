@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import InvalidRequest
@@ -26,6 +27,8 @@ def gen(
     frequency_penalty: float | None = None,
     repetition_penalty: float | None = None,
     logprobs: int | None = None,
+    check: Callable[[Any], object] | None = None,
+    retries: int = 2,
 ) -> GenExpr:
     """Generate here.
 
@@ -40,7 +43,14 @@ def gen(
         temperature, top_k, top_p, min_p: how tokens are drawn; None takes the model's default. 0 is greedy.
         presence_penalty, frequency_penalty, repetition_penalty: see `SamplingParams`.
         logprobs: report the log probability of each token with this many alternatives.
+        check: called with the finished value; on a ValueError the model reads its text and tries again.
+        retries: how often it may try again.
+
+    Raises:
+        InvalidRequest: `retries` is negative.
     """
+    if retries < 0:
+        raise InvalidRequest(f"retries is {retries}", where=name, hint="use 0 or more")
     return GenExpr(
         name=name,
         type=type,
@@ -58,6 +68,8 @@ def gen(
             repetition_penalty=repetition_penalty,
         ),
         logprobs=-1 if logprobs is None else logprobs,
+        check=check,
+        retries=retries,
     )
 
 

@@ -119,9 +119,18 @@ class Program(Generic[P, R]):
                 f"{self.name} is a program and can be called only inside another one",
                 hint=f'{self.name}.on("seedling").run(...)',
             )
+        child: ChildValue[R] = self.child(parent, args, kwargs)
+        child.start()
+        return child
+
+    def child(self, parent: Run[Any], args: Any, kwargs: Any) -> ChildValue[R]:
+        """A child run that has its path and begins when it is told to."""
         path = parent.call_path(self.name)
-        run = self._begin(parent.link, path, parent.node_seed(path), parent.options, args, kwargs)
-        return ChildValue(parent, run, self.name, call_site())
+
+        def begin() -> Run[R]:
+            return self._begin(parent.link, path, parent.node_seed(path), parent.options, args, kwargs)
+
+        return ChildValue(parent, begin, self.name, path, call_site())
 
     def _begin(self, link: Link, path: str, seed: int, options: RunOptions, args: Any, kwargs: Any) -> Run[R]:
         run: Run[R] = Run(link, path, seed, options, EventQueue() if self._options.events else None)
@@ -150,19 +159,31 @@ class ChildValue(Value[R]):
 
     _is_node = False
 
-    def __init__(self, parent: Run[Any], child: Run[R], name: str, site: str) -> None:
-        super().__init__(parent, -1, name, child.path, site, decode=_no_text)
-        self._child = child
-        child.on_done(self._finish)
+    def __init__(self, parent: Run[Any], begin: Callable[[], Run[R]], name: str, path: str, site: str) -> None:
+        super().__init__(parent, -1, name, path, site, decode=_no_text)
+        self._begin = begin
+        self._listeners: list[Callable[[], None]] = []
+        parent.add_checked(self)
 
-    def _finish(self) -> None:
-        error = self._child._future.exception()
+    def start(self) -> None:
+        """Begin the run; on the hub's thread, once."""
+        child = self._begin()
+        child.on_done(lambda: self._finish(child))
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the hub's loop when the run has ended."""
+        self._listeners.append(callback)
+
+    def _finish(self, child: Run[R]) -> None:
+        error = child._future.exception()
         if error is None:
-            self._value = self._child._future.result()
+            self._value = child._future.result()
             self._finished = True
         else:
             self._error = error if isinstance(error, NodeError) else NodeError(self.path, self.site, _as_ours(error))
         self._run.wake()
+        for callback in self._listeners:
+            callback()
 
 
 def _no_text(text: str) -> Any:

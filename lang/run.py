@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from ..errors import Cancelled, EngineUnavailable, InvalidRequest, RamifyError, from_info
+from ..errors import Cancelled, EngineUnavailable, ErrorInfo, InvalidRequest, RamifyError, from_info
 from ..runtime.protocol.graph import (
     CloseRun,
     GraphDelta,
@@ -60,6 +60,7 @@ class Run(Generic[R]):
         self._pending: list[GraphNode] = []
         self._timer: asyncio.TimerHandle | None = None
         self._values: dict[int, Value[Any]] = {}
+        self._checked: list[Value[Any]] = []
         self._reads: dict[int, ReadValue[Any]] = {}
         self._waiters: list[tuple[Readable, Callable[[], None]]] = []
         self._calls: dict[str, int] = {}
@@ -177,6 +178,16 @@ class Run(Generic[R]):
         if self._events is not None:
             self._events.started(value)
 
+    def add_checked(self, value: Value[Any]) -> None:
+        """A value that stands for several nodes: the run does not end before it is decided."""
+        self._checked.append(value)
+
+    def refuse(self, node: int, error: ErrorInfo) -> None:
+        """A recorded node will never be sent."""
+        value = self._reads.pop(node, None) or self._values[node]
+        value._fail(error)
+        self.wake()
+
     def add_read(self, node: int, read: ReadValue[Any]) -> None:
         self._reads[node] = read
 
@@ -216,6 +227,8 @@ class Run(Generic[R]):
         self._program = asyncio.current_task()
         try:
             result = cast(R, await self._resolve(await program))
+            for value in self._checked:  # a retry adds values, so first what decides about retries
+                await self.until(value)
             for value in list(self._values.values()):
                 await self.until(value)
             self._raise_unobserved()
@@ -232,7 +245,8 @@ class Run(Generic[R]):
                 self._events.close()
 
     def _raise_unobserved(self) -> None:
-        errors = [v._error for v in self._values.values() if v._error is not None and not v._observed]
+        values = [*self._values.values(), *self._checked]
+        errors = [v._error for v in values if v._error is not None and not v._observed]
         if errors:
             raise ExceptionGroup(f"{self.path}: {len(errors)} nodes failed that nobody looked at", errors)
 

@@ -15,7 +15,9 @@ from ..errors import InvalidRequest, InvalidType, UnknownName
 from ..runtime.protocol import graph
 from ..runtime.protocol.int32 import to_list
 from ..runtime.protocol.validate import check_gen
+from .check import Attempts
 from .expr import Argument, Control, Expr, GenExpr, Part, RoleExpr
+from .gate import Gate
 from .site import call_site
 from .types import grammar_of
 from .value import ReadValue, Value
@@ -41,7 +43,9 @@ class State:
         self._names: dict[str, list[Value[Any]]] = {}
         self._counts: dict[str, int] = {}
         self._turns: list[tuple[str, list[str | Value[Any]]]] = []
+        self._own: list[str | Value[Any]] = []
         self._forks = 0
+        self._gate: Gate | None = None
         self.path = path
 
     # ---- appending ----------------------------------------------------------------------------------------------
@@ -58,23 +62,30 @@ class State:
         self._append(gen(name, **options), call_site())
         return self._names[name][-1]
 
+    def _emit(self, node: graph.GraphNode) -> None:
+        """Record a node, behind the gate if the stream has one."""
+        if self._gate is not None:
+            self._gate.emit(node)
+        else:
+            self._run.record(node)
+
     def _append(self, part: Part, site: str, turn: list[str | Value[Any]] | None = None) -> None:
-        run, stream = self._run, self._stream
+        stream = self._stream
         match part:
             case Argument():
-                run.record(graph.Argument(stream=stream, site=site, text=str(part)))
-                _note(turn, str(part))
+                self._emit(graph.Argument(stream=stream, site=site, text=str(part)))
+                self._note(turn, str(part))
             case str():
                 if part:
-                    run.record(graph.Text(stream=stream, site=site, text=part))
-                    _note(turn, part)
+                    self._emit(graph.Text(stream=stream, site=site, text=part))
+                    self._note(turn, part)
             case Value():
                 self._append_value(part, site, turn)
             case GenExpr():
                 self._append_gen(part, site, turn)
             case Control():
-                run.record(graph.Text(stream=stream, site=site, text=part.text, control=True))
-                _note(turn, part.text)
+                self._emit(graph.Text(stream=stream, site=site, text=part.text, control=True))
+                self._note(turn, part.text)
             case Expr():
                 for inner in part.parts:
                     self._append(inner, site, turn)
@@ -82,10 +93,10 @@ class State:
                 if turn is not None:
                     raise InvalidRequest(f"a {part.role} turn inside another turn", where=site, hint="put it behind it")
                 self._turns.append((part.role, []))
-                run.record(graph.OpenRole(stream=stream, site=site, role=part.role))
+                self._emit(graph.OpenRole(stream=stream, site=site, role=part.role))
                 for inner in part.parts:
                     self._append(inner, site, self._turns[-1][1])
-                run.record(graph.CloseRole(stream=stream, site=site))
+                self._emit(graph.CloseRole(stream=stream, site=site))
             case _:
                 raise InvalidType(
                     f"{type(part).__name__} cannot be appended to a state",
@@ -94,11 +105,26 @@ class State:
                 )
 
     def _append_value(self, value: Value[Any], site: str, turn: list[str | Value[Any]] | None) -> None:
-        if value._run is self._run and value._is_node:
-            self._run.record(graph.ValueEdge(stream=self._stream, site=site, source=value._node))
+        if value._run is self._run and isinstance(value, Attempts) and not value._is_node:
+            self._append_later(value, site)
+        elif value._run is self._run and value._is_node:
+            self._emit(graph.ValueEdge(stream=self._stream, site=site, source=value._node))
         else:  # a child's, a look at a stream, or of another run: this waits until it is there
-            self._run.record(graph.Argument(stream=self._stream, site=site, text=str(value)))
-        _note(turn, value)
+            self._emit(graph.Argument(stream=self._stream, site=site, text=str(value)))
+        self._note(turn, value)
+
+    def _append_later(self, value: Attempts[Any], site: str) -> None:
+        """Splice a value whose attempt is not known yet: what follows here stands behind a gate until it is."""
+        gate = self._gate = Gate(self._run, self._gate)
+
+        def decided() -> None:
+            if value._error is not None:
+                gate.fail(value._error)
+            else:
+                gate.around(graph.ValueEdge(stream=self._stream, site=site, source=value._node))
+                gate.open()
+
+        value.when_ready(decided)
 
     def _append_gen(self, expr: GenExpr, site: str, turn: list[str | Value[Any]] | None) -> None:
         count = self._counts.get(expr.name, 0)
@@ -125,11 +151,18 @@ class State:
             events=self._run.wants_events,
         )
         check_gen(node)
-        self._run.record(node)
-        value: Value[Any] = Value(self._run, node.node, expr.name, path, site, decode)
-        self._run.add_value(node.node, value)
+        value: Value[Any]
+        if expr.check is None:
+            value = Value(self._run, node.node, expr.name, path, site, decode)
+            self._run.add_value(node.node, value)
+            self._emit(node)
+        else:
+            self._gate = Gate(self._run, self._gate)
+            role = self._turns[-1][0] if turn is not None else None
+            value = Attempts(self._run, node, decode, expr.check, expr.retries, role, self._gate)
+            self._run.add_checked(value)
         self._names.setdefault(expr.name, []).append(value)
-        _note(turn, value)
+        self._note(turn, value)
 
     # ---- forking ------------------------------------------------------------------------------------------------
 
@@ -143,14 +176,15 @@ class State:
 
     def _child(self, path: str, site: str) -> State:
         child = State(self._run, self._run.new_stream(), path)
-        self._run.record(graph.Fork(stream=self._stream, site=site, child=child._stream))
+        self._emit(graph.Fork(stream=self._stream, site=site, child=child._stream))
+        child._gate = self._gate
         child._names = {name: list(values) for name, values in self._names.items()}
         child._turns = [(role, list(parts)) for role, parts in self._turns]
         return child
 
     def cancel(self) -> None:
         """End what runs on this state and refuse what is queued on it."""
-        self._run.record(graph.CancelStream(stream=self._stream, site=call_site()))
+        self._emit(graph.CancelStream(stream=self._stream, site=call_site()))
 
     # ---- looking ------------------------------------------------------------------------------------------------
 
@@ -189,13 +223,13 @@ class State:
         node, site = self._run.new_node(), call_site()
         value = ReadValue(self._run, node, name, f"{self.path}/{name}", site, pick)
         self._run.add_read(node, value)
-        self._run.record(graph.Read(stream=self._stream, site=site, node=node))
+        self._emit(graph.Read(stream=self._stream, site=site, node=node))
         return value
+
+    def _note(self, turn: list[str | Value[Any]] | None, part: str | Value[Any]) -> None:
+        self._own.append(part)
+        if turn is not None:
+            turn.append(part)
 
     def __repr__(self) -> str:
         return f"<State {self.path}>"
-
-
-def _note(turn: list[str | Value[Any]] | None, part: str | Value[Any]) -> None:
-    if turn is not None:
-        turn.append(part)

@@ -1,0 +1,165 @@
+"""`check=` and `retries=`: a value is accepted by the program's own function, or the model is told why and tries again.
+
+    assistant: {"total": 12}                      <- attempt 1, its turn is closed
+    user:      total must be the sum, which is 21 <- the text of the ValueError
+    assistant: {"total": 21}                      <- attempt 2, which passes: the rest of the turn stands behind it
+
+The failed attempt and the error stay as turns, so the model sees both and the prefix stays cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from ..errors import NodeError, OutputInvalid
+from ..runtime.protocol import graph
+from .gate import Gate
+from .hub import current_run
+from .value import Value
+
+if TYPE_CHECKING:
+    from .run import Run
+
+T = TypeVar("T")
+
+
+class Attempts(Value[T]):
+    """The value of a gen with a check: that of the attempt that passes."""
+
+    def __init__(
+        self,
+        run: Run[Any],
+        first: graph.Gen,
+        decode: Callable[[str], T],
+        check: Callable[[T], object],
+        retries: int,
+        role: str | None,
+        gate: Gate,
+    ) -> None:
+        super().__init__(run, first.node, first.name, first.path, first.site, decode)
+        self.attempts = 0
+        self._check = check
+        self._retries = retries
+        self._role = role
+        self._gate = gate
+        self._first = first
+        self._listeners: list[Callable[[], None]] = []
+        self._try(first)
+
+    @property
+    def _is_node(self) -> bool:  # type: ignore[override]
+        """Which node it is is known when an attempt has passed."""
+        return self._done is not None
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the hub's loop when the value is there, or now."""
+        if self.ready:
+            callback()
+        else:
+            self._listeners.append(callback)
+
+    def _try(self, gen: graph.Gen) -> None:
+        self.attempts += 1
+        attempt = _Attempt(self._run, gen, self._decode, self._judge)
+        self._run.add_value(gen.node, attempt)
+        self._gate.around(gen)
+
+    def _judge(self, attempt: _Attempt[T]) -> None:
+        """An attempt has ended: check it where a plain program may run."""
+        self._run.link.hub.start(self._run.link.hub.in_greenlet(lambda: self._decide(attempt)))
+
+    def _decide(self, attempt: _Attempt[T]) -> None:
+        current_run.set(self._run)
+        cause = attempt._error.__cause__ if attempt._error is not None else None
+        problem = ""
+        if cause is None:
+            try:
+                self._check(attempt._look())
+            except ValueError as error:
+                problem = str(error)
+            except Exception as error:
+                self._end(NodeError(self.path, self.site, _broken_check(self.path, error)))
+                return
+        elif isinstance(cause, OutputInvalid):
+            problem = cause.what
+        else:  # the engine refused it: trying again would not help
+            self._end(attempt._error)
+            return
+        if not problem:
+            self._node, self._done, self._value = attempt._node, attempt._done, attempt._value
+            self._end(None)
+        elif self.attempts > self._retries:
+            what = f"the value did not pass its check in {self.attempts} attempts: {problem}"
+            self._end(NodeError(self.path, self.site, OutputInvalid(what, where=self.path, hint="raise retries=")))
+        else:
+            self._try_again(problem)
+
+    def _try_again(self, problem: str) -> None:
+        stream, site = self._first.stream, self._first.site
+        for node in _feedback(stream, site, self._role, problem):
+            self._gate.around(node)
+        path = f"{self.path}/retry[{self.attempts}]"
+        seed = self._run.node_seed(path)
+        self._try(msgspec.structs.replace(self._first, node=self._run.new_node(), path=path, seed=seed))
+
+    def _end(self, error: NodeError | None) -> None:
+        self._error = error
+        self._finished = True
+        if error is None:
+            self._gate.open()
+        else:
+            self._gate.fail(error)
+        self._run.wake()
+        listeners, self._listeners = self._listeners, []
+        for callback in listeners:
+            callback()
+
+
+class _Attempt(Value[T]):
+    """One attempt; the program never sees it."""
+
+    def __init__(
+        self,
+        run: Run[Any],
+        gen: graph.Gen,
+        decode: Callable[[str], T],
+        judge: Callable[[_Attempt[T]], None],
+    ) -> None:
+        super().__init__(run, gen.node, gen.name, gen.path, gen.site, decode)
+        self._observed = True  # its failure is the business of `Attempts`
+        self._judge = judge
+
+    def _settle(self, done: graph.NodeDone) -> None:
+        super()._settle(done)
+        self._judge(self)
+
+    def _fail(self, error: Any) -> None:
+        super()._fail(error)
+        self._judge(self)
+
+
+def _feedback(stream: int, site: str, role: str | None, problem: str) -> list[graph.GraphNode]:
+    """What stands between a failed attempt and the next: the error as a user turn, or as text without roles."""
+    text = graph.Argument(stream=stream, site=site, text=problem if role else f"\n{problem}\n")
+    if role is None:
+        return [text]
+    return [
+        graph.CloseRole(stream=stream, site=site),
+        graph.OpenRole(stream=stream, site=site, role="user"),
+        text,
+        graph.CloseRole(stream=stream, site=site),
+        graph.OpenRole(stream=stream, site=site, role=role),
+    ]
+
+
+def _broken_check(path: str, error: Exception) -> OutputInvalid:
+    broken = OutputInvalid(
+        f"the check itself failed: {type(error).__name__}: {error}",
+        where=path,
+        hint="raise ValueError to have the model try again",
+    )
+    broken.__cause__ = error
+    return broken

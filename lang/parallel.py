@@ -1,0 +1,168 @@
+"""Many branches: `map` runs a program over items, `best` and `first` choose between states, `concat` joins them.
+
+All of them are for the inside of a program, and work in `def` and in `async def`: what they give is a `Value`, which is
+waited for when it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from ..errors import InvalidRequest
+from .expr import Expr, Part
+from .hub import current_greenlet, current_run
+from .program import Program
+from .run import Run
+from .state import State
+from .value import Value
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map(program: Program[Any, R], items: Iterable[Any], *, limit: int | None = None) -> list[Value[R]]:
+    """A child run for each item, side by side; the values in the order of the items.
+
+    Args:
+        program: takes one item.
+        items: its arguments.
+        limit: child runs at once at most; None starts them all.
+
+    Raises:
+        InvalidRequest: outside of a program, or `limit` is below 1.
+    """
+    run = _require_run("map")
+    if limit is not None and limit < 1:
+        raise InvalidRequest(f"limit is {limit}", where=run.path, hint="use 1 or more, or None")
+    children = [program.child(run, (item,), {}) for item in items]
+    waiting = iter(children)
+
+    def start_next() -> None:
+        child = next(waiting, None)
+        if child is not None:
+            child.when_ready(start_next)
+            child.start()
+
+    for _ in range(len(children) if limit is None else min(limit, len(children))):
+        start_next()
+    return list[Value[R]](children)
+
+
+class _Chosen(Value[list[State]]):
+    """States that are chosen when enough is known of all of them."""
+
+    _is_node = False
+
+    def __init__(self, run: Run[Any], name: str, known: Callable[[], bool], choose: Callable[[], list[State]]) -> None:
+        super().__init__(run, -1, name, f"{run.path}/{name}", "", decode=_no_text)
+        self._known = known
+        self._choose = choose
+
+    @property
+    def ready(self) -> bool:
+        if not self._finished and self._known():
+            self._value, self._finished = self._choose(), True
+        return self._finished
+
+
+def first(states: Sequence[State], k: int = 1) -> Value[list[State]]:
+    """The first `k` states on which everything that was appended is done; the others are cancelled.
+
+    Raises:
+        InvalidRequest: outside of a program, or `k` is not between 1 and the number of states.
+    """
+    run = _require_run("first")
+    _check_k(k, states, run)
+    order: list[State] = []
+
+    def known() -> bool:
+        order.extend(state for state in states if state not in order and _settled(state))
+        return len(order) >= k
+
+    def choose() -> list[State]:
+        chosen = order[:k]
+        for state in states:
+            if state not in chosen and not _settled(state):
+                state.cancel()
+                for value in _values(state):
+                    value._observed = True  # its failure is what was asked for
+        return chosen
+
+    return _Chosen(run, "first", known, choose)
+
+
+def best(states: Sequence[State], score: Callable[[State], Any], k: int = 1) -> Value[list[State]]:
+    """The `k` states with the highest scores, highest first; of equal scores the earlier state.
+
+    Args:
+        states: siblings.
+        score: gives a number, or a `Value` of one: `lambda s: judge(s["answer"])` has a program score each.
+        k: how many.
+
+    Raises:
+        InvalidRequest: outside of a program, or `k` is not between 1 and the number of states.
+    """
+    run = _require_run("best")
+    _check_k(k, states, run)
+    scores = [score(state) for state in states]
+
+    def known() -> bool:
+        return all(not isinstance(s, Value) or s.ready for s in scores)
+
+    def choose() -> list[State]:
+        numbers = [float(s._look() if isinstance(s, Value) else s) for s in scores]
+        ranked = sorted(range(len(states)), key=lambda i: -numbers[i])
+        return [states[i] for i in ranked[:k]]
+
+    return _Chosen(run, "best", known, choose)
+
+
+def concat(states: Sequence[State], separator: str = "\n") -> Expr:
+    """What was appended to each state since it was forked, text and values, with `separator` between states."""
+    parts: list[Part] = []
+    for state in states:
+        if parts:
+            parts.append(separator)
+        parts.extend(state._own)
+    return Expr(tuple(parts))
+
+
+def blocking(fn: Callable[..., T], *args: Any) -> T:
+    """Call `fn(*args)` on another thread and wait for it, while other programs go on. For `def` programs.
+
+    Raises:
+        InvalidRequest: outside of a `def` program; in `async def`, use `asyncio.to_thread`.
+    """
+    greenlet = current_greenlet()
+    if greenlet is None:
+        raise InvalidRequest("blocking is for def programs", hint="await asyncio.to_thread(fn, ...) in async def")
+    future = greenlet.hub.loop.run_in_executor(None, lambda: fn(*args))
+    future.add_done_callback(lambda _: greenlet.wake())
+    while not future.done():
+        greenlet.park()
+    return future.result()
+
+
+def _require_run(name: str) -> Run[Any]:
+    run = current_run.get()
+    if run is None:
+        raise InvalidRequest(f"{name} is for the inside of a program", hint="call it in a function made by @function")
+    return run
+
+
+def _check_k(k: int, states: Sequence[State], run: Run[Any]) -> None:
+    if not 1 <= k <= len(states):
+        raise InvalidRequest(f"k is {k} of {len(states)} states", where=run.path, hint="use 1 to the number of states")
+
+
+def _values(state: State) -> list[Value[Any]]:
+    return [part for part in state._own if isinstance(part, Value)]
+
+
+def _settled(state: State) -> bool:
+    return all(value.ready for value in _values(state))
+
+
+def _no_text(text: str) -> Any:
+    raise TypeError("a choice is not decoded from text")

@@ -21,6 +21,7 @@ from .lang.primitives import assistant, control, fmt, gen, system, tool, user
 from .lang.program import Program, function
 from .lang.run import Run
 from .lang.state import State
+from .lang.types import schema
 from .lang.value import Value
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "function",
     "gen",
     "map",
+    "schema",
     "system",
     "tool",
     "user",

@@ -50,6 +50,19 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     return JsonSchema(json.dumps(_inline_root(schema))), decoder.decode
 
 
+def schema(type_: Any) -> dict[str, Any]:
+    """The JSON Schema that `gen(type=type_)` enforces, for prompts that describe it.
+
+    Raises:
+        InvalidType: no schema can be made from it, or it is free text.
+    """
+    grammar, _ = grammar_of(type_)
+    if grammar is None:
+        raise InvalidType(f"{_name(type_)} is free text and has no schema", hint="use a type with structure")
+    decoded: dict[str, Any] = json.loads(grammar.schema)
+    return decoded
+
+
 def _is_pydantic(type_: Any) -> bool:
     """Only a loaded pydantic can have made a model."""
     pydantic = sys.modules.get("pydantic")

@@ -56,7 +56,7 @@ def main() -> None:
     print(f"\n{report.gens} gens, {report.decoded} tokens generated in {elapsed:.2f} s, {report.deltas} message sent")
     print("prefill tokens:")
     print(f"  {report.prefill:5d}  computed")
-    print(f"  {report.ideal_prefill:5d}  ideal: each distinct prefix once, and one for each gen that its stream goes on from")
+    print(f"  {report.ideal_prefill:5d}  ideal: each distinct prefix once, and one for each gen that is gone on from")
     print(f"  {report.resent_prefill:5d}  a client that resends the text, to a server with a prefix cache")
     print(f"  {report.uncached_prefill:5d}  the same without a prefix cache")
 

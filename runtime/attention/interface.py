@@ -5,8 +5,10 @@ A step computes T tokens: those of its prompt chunks, chunk after chunk, then on
     tokens   [ chunk 0 ....... | chunk 1 .. | d0 d1 d2 d3 ]      flat, T of them
     row r    [ s0 s1 s2 ... s(len-1) ]                           its slots, in order of position, in the slot table
 
-A token at position p of row r reads the slots of positions 0..p of that row. Those may have been written long ago, or
-in this very step by any row (siblings share prompts), so a layer writes the KV of all T tokens before it attends.
+A token at position p of row r reads the slots of positions 0..p of that row; in a layer with a window of w, of the last
+w of them, p included. Those may have been written long ago, or in this very step by any row (siblings share prompts),
+so a layer writes the KV of all T tokens before it attends. Positions no window reaches any more keep their slots: a
+window hides them, and no backend may read them.
 
 Shapes: T tokens, D decode rows, R rows, P positions, N query heads, K key/value heads, H head_dim.
 """
@@ -52,14 +54,17 @@ class AttentionBatch:
 
 
 class StepAttention(Protocol):
-    """Attention bound to one step: the index work that all layers share is done."""
+    """Attention bound to one step: the index work is done once for all layers of a window."""
 
     def write(self, layer: int, k_TKH: Tensor, v_TKH: Tensor) -> None:
         """Put the KV of the step's tokens into their slots, in this layer."""
         ...
 
-    def attend(self, layer: int, q_TNH: Tensor) -> Tensor:
-        """softmax(q k / sqrt(H)) v of each token over its row's slots up to its position; [T, N, H] -> [T, N, H]."""
+    def attend(self, layer: int, q_TNH: Tensor, window: int | None = None) -> Tensor:
+        """softmax(q k / sqrt(H)) v of each token over its row's slots up to its position; [T, N, H] -> [T, N, H].
+
+        With a `window` (1 or more), over the last `window` of them.
+        """
         ...
 
 

@@ -6,7 +6,10 @@ long one several). Single tokens (decode rows, chunks of one) are padded togethe
     bound  9 10 11 16 | 40 61 64 | 900 1024        rows sorted by length, cut where the longest
                  -> [4, 16]  [3, 64]   [2, 1024]   is over twice the shortest: at most half is padding
 
-Padding reads the row's own first slot, never a foreign or free one: a free slot may hold NaN, and 0 * NaN is NaN.
+A layer's window w cuts both before anything is gathered: a single token reads its last w slots, a chunk those from
+w - 1 positions before its first token on, and a mask hides what is too old for its later ones.
+
+Padding reads a slot the row reads anyway, never a foreign or free one: a free slot may hold NaN, and 0 * NaN is NaN.
 Query heads of one key/value head ride as extra queries (singles) or as a stride-0 head axis (chunks), so KV is never
 repeated in memory.
 
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .interface import AttentionBatch
+from .interface import AttentionBatch, Chunk
 from .kv_pool import KVPool
 
 SHORTEST_CLASS = 64
@@ -79,7 +82,7 @@ class _Gather:
 
 @dataclass(frozen=True)
 class _ChunkWork:
-    """Tokens [first, last) of the step over `slots_L`; `bias_CL` is None when the chunk starts its row."""
+    """Tokens [first, last) of the step over `slots_L`; `bias_CL` is None when plain causal attention is meant."""
 
     first: int
     last: int
@@ -96,52 +99,36 @@ class _SinglesWork:
     bias_B11L: Tensor
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What the layers of one window compute in a step."""
+
+    chunks: list[_ChunkWork]
+    singles: list[_SinglesWork]
+
+
 class TorchStepAttention:
     """See `interface.StepAttention`."""
 
     def __init__(self, pool: KVPool, gather: _Gather, batch: AttentionBatch) -> None:
         self._pool = pool
         self._gather = gather
-        self._slots_T = batch.slots_T
-        self._chunks: list[_ChunkWork] = []
-        single_rows: list[int] = []
-        single_lengths: list[int] = []
-        single_tokens: list[int] = []
-        token = 0
-        for chunk in batch.chunks:
-            if chunk.count == 1:
-                single_rows.append(chunk.row)
-                single_lengths.append(chunk.start + 1)
-                single_tokens.append(token)
-            else:
-                for done in range(0, chunk.count, MAX_QUERIES):
-                    count = min(MAX_QUERIES, chunk.count - done)
-                    self._chunks.append(
-                        _chunk_work(batch.table_RP, chunk.row, chunk.start + done, token + done, count, pool)
-                    )
-            token += chunk.count
-        decodes = len(batch.decode_rows)
-        rows = np.concatenate((np.asarray(single_rows, dtype=np.int64), batch.decode_rows))
-        bounds = np.concatenate((np.asarray(single_lengths, dtype=np.int64), batch.length_bounds))
-        tokens = np.concatenate((np.asarray(single_tokens, dtype=np.int64), np.arange(token, token + decodes)))
-        device = batch.table_RP.device
-        lengths = torch.cat((torch.tensor(single_lengths, dtype=torch.int64, device=device), batch.lengths_D))
-        self._singles = [
-            _singles_work(batch.table_RP, rows[group], lengths, group, int(bounds[group[-1]]), tokens[group], pool)
-            for group in length_groups(bounds)
-        ]
+        self._batch = batch
+        self._work: dict[int | None, _Work] = {}
 
     def write(self, layer: int, k_TKH: Tensor, v_TKH: Tensor) -> None:
         dtype = self._pool.layout.dtype
-        self._pool.keys_LSKH[layer].index_copy_(0, self._slots_T, k_TKH.to(dtype))
-        self._pool.values_LSKH[layer].index_copy_(0, self._slots_T, v_TKH.to(dtype))
+        self._pool.keys_LSKH[layer].index_copy_(0, self._batch.slots_T, k_TKH.to(dtype))
+        self._pool.values_LSKH[layer].index_copy_(0, self._batch.slots_T, v_TKH.to(dtype))
 
-    def attend(self, layer: int, q_TNH: Tensor) -> Tensor:
+    def attend(self, layer: int, q_TNH: Tensor, window: int | None = None) -> Tensor:
+        if window not in self._work:
+            self._work[window] = _step_work(self._batch, window, self._pool)
         kv_heads, head_dim = self._pool.keys_LSKH.shape[2:]
         q_TKGH = q_TNH.view(q_TNH.shape[0], kv_heads, -1, head_dim)
         groups = q_TKGH.shape[2]
         out_TKGH = torch.empty_like(q_TKGH)
-        for chunk in self._chunks:
+        for chunk in self._work[window].chunks:
             k_LKH, v_LKH = self._gather(layer, chunk.slots_L)
             mixed_KGCH = F.scaled_dot_product_attention(
                 q_TKGH[chunk.first : chunk.last].permute(1, 2, 0, 3),
@@ -151,7 +138,7 @@ class TorchStepAttention:
                 is_causal=chunk.bias_CL is None,
             )
             out_TKGH[chunk.first : chunk.last] = mixed_KGCH.permute(2, 0, 1, 3)
-        for work in self._singles:
+        for work in self._work[window].singles:
             size_BLKH = (*work.slots_BL.shape, kv_heads, head_dim)
             keys, values = self._gather(layer, work.slots_BL.flatten())
             mixed_BKGH = F.scaled_dot_product_attention(
@@ -184,33 +171,74 @@ def length_groups(bounds: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return groups
 
 
-def _chunk_work(table_RP: Tensor, row: int, start: int, first: int, count: int, pool: KVPool) -> _ChunkWork:
-    slots_L = table_RP[row, : start + count].long()
+def _step_work(batch: AttentionBatch, window: int | None, pool: KVPool) -> _Work:
+    device = batch.table_RP.device
+    chunks: list[_ChunkWork] = []
+    single_rows: list[int] = []
+    single_lengths: list[int] = []
+    single_tokens: list[int] = []
+    token = 0
+    for chunk in batch.chunks:
+        if chunk.count == 1:
+            single_rows.append(chunk.row)
+            single_lengths.append(chunk.start + 1)
+            single_tokens.append(token)
+        else:
+            for done in range(0, chunk.count, MAX_QUERIES):
+                piece = Chunk(chunk.row, chunk.start + done, min(MAX_QUERIES, chunk.count - done))
+                chunks.append(_chunk_work(batch.table_RP, piece, token + done, window, pool))
+        token += chunk.count
+    rows = np.concatenate((np.asarray(single_rows, dtype=np.int64), batch.decode_rows))
+    bounds = np.concatenate((np.asarray(single_lengths, dtype=np.int64), batch.length_bounds))
+    tokens = np.concatenate(
+        (np.asarray(single_tokens, dtype=np.int64), np.arange(token, token + len(batch.decode_rows)))
+    )
+    ends = torch.cat((torch.tensor(single_lengths, dtype=torch.int64, device=device), batch.lengths_D))
+    starts = torch.zeros_like(ends) if window is None else (ends - window).clamp_(min=0)
+    if window is not None:
+        bounds = np.minimum(bounds, window)
+    singles = []
+    for group in length_groups(bounds):
+        index = torch.from_numpy(group).to(device)
+        singles.append(
+            _singles_work(
+                batch.table_RP,
+                torch.from_numpy(rows[group]).to(device),
+                starts.index_select(0, index),
+                ends.index_select(0, index),
+                int(bounds[group[-1]]),
+                torch.from_numpy(tokens[group]).to(device),
+                pool,
+            )
+        )
+    return _Work(chunks, singles)
+
+
+def _chunk_work(table_RP: Tensor, chunk: Chunk, token: int, window: int | None, pool: KVPool) -> _ChunkWork:
+    """`token` is the index of the chunk's first token in the step."""
+    oldest = 0 if window is None else max(0, chunk.start + 1 - window)
+    end = chunk.start + chunk.count
     bias_CL = None
-    if start > 0:
-        position_L = torch.arange(start + count, device=table_RP.device)
-        future_CL = position_L > position_L[start:].unsqueeze(1)
-        bias_CL = _bias(future_CL, pool)
-    return _ChunkWork(first, first + count, slots_L, bias_CL)
+    if chunk.start > 0 or (window is not None and window < chunk.count):
+        position_L = torch.arange(oldest, end, device=table_RP.device)
+        query_C1 = position_L[chunk.start - oldest :].unsqueeze(1)
+        hidden_CL = position_L > query_C1
+        if window is not None:
+            hidden_CL |= position_L <= query_C1 - window
+        bias_CL = _bias(hidden_CL, pool)
+    return _ChunkWork(token, token + chunk.count, table_RP[chunk.row, oldest:end].long(), bias_CL)
 
 
 def _singles_work(
-    table_RP: Tensor,
-    rows: NDArray[np.int64],
-    lengths: Tensor,
-    group: NDArray[np.int64],
-    bound: int,
-    tokens: NDArray[np.int64],
-    pool: KVPool,
+    table_RP: Tensor, rows_B: Tensor, starts_B: Tensor, ends_B: Tensor, bound: int, tokens_B: Tensor, pool: KVPool
 ) -> _SinglesWork:
-    """`rows` and `tokens` of the group alone; `lengths` of all single tokens, of which the group picks its own."""
-    device = table_RP.device
-    slots_BL = table_RP[torch.from_numpy(rows).to(device), :bound].long()
-    lengths_B = lengths.index_select(0, torch.from_numpy(group).to(device))
-    padding_BL = torch.arange(bound, device=device) >= lengths_B.unsqueeze(1)
-    slots_BL = torch.where(padding_BL, slots_BL[:, :1], slots_BL)
-    bias_B11L = _bias(padding_BL, pool).unsqueeze(1).unsqueeze(1)
-    return _SinglesWork(torch.from_numpy(tokens).to(device), slots_BL, bias_B11L)
+    """Each token reads positions [start, end) of its row, `bound` of them at most."""
+    starts_B1 = starts_B.unsqueeze(1)
+    position_BL = starts_B1 + torch.arange(bound, device=table_RP.device)
+    padding_BL = position_BL >= ends_B.unsqueeze(1)
+    position_BL = torch.where(padding_BL, starts_B1, position_BL)
+    slots_BL = table_RP[rows_B.unsqueeze(1), position_BL].long()
+    return _SinglesWork(tokens_B, slots_BL, _bias(padding_BL, pool).unsqueeze(1).unsqueeze(1))
 
 
 def _bias(hidden: Tensor, pool: KVPool) -> Tensor:

@@ -348,7 +348,7 @@ class Lowering:
         """Write the template's opening of the turn once it is known whether the turn begins with a gen."""
         if stream.turn is not None and not stream.opened:
             text = self.template.open_turn(stream.roles, stream.turn.role, generates=generates)
-            if not stream.empty and not stream.turns:  # raw text stands before the chat, and the model's BOS before that
+            if not stream.empty and not stream.turns:  # raw text stands before the chat, and BOS before that
                 text = text.removeprefix(self.template.traits.bos)
             stream.empty, stream.opened = False, True
             stream.builder.append_template(text)

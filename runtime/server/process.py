@@ -39,7 +39,8 @@ class _Peer:
 
 class _Server:
     def __init__(self, socket: zmq.asyncio.Socket, engine: Engine) -> None:
-        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(socket.underlying)  # sends must not wait: a plain socket over the same one
+        # Sends must not wait, so they go through a plain socket over the same one.
+        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(socket.underlying)
         self._receiving = socket
         self._engine = engine
         self._codec = client_codec()

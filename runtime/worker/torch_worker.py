@@ -25,9 +25,8 @@ from ...errors import WorkerError
 from ..attention.interface import AttentionBackend
 from ..attention.kv_pool import KVLayout, KVPool
 from ..attention.torch_backend import TorchAttention
-from ..models.config import load_config
 from ..models.loader import fill_random, load_weights
-from ..models.registry import CausalLM, build_model
+from ..models.registry import CausalLM, build_model, load_config
 from ..protocol.plan import (
     CacheSpec,
     StepFailed,
@@ -117,7 +116,7 @@ class TorchWorker:
         """A worker for the model in `directory`, on a thread of its own unless `executor` says otherwise.
 
         Raises:
-            ModelNotFound, UnsupportedModel: see `models.config.load_config` and `models.loader.load_weights`.
+            ModelNotFound, UnsupportedModel: see `models.registry.load_config` and `models.loader.load_weights`.
             WorkerError: the device does not exist, its memory does not suffice, or the pool is too small.
         """
         options = options or WorkerOptions()
@@ -129,6 +128,7 @@ class TorchWorker:
             layout, layers=config.num_layers, kv_heads=config.num_kv_heads, head_dim=config.head_dim
         )
         slots = options.pool_slots(bytes_per_slot)
+        # A layer's window hides old positions and frees none: every layer keeps a slot for each, which is "full".
         info = WorkerInfo(
             slots=slots,
             max_rows=options.max_rows,

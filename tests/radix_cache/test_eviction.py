@@ -72,11 +72,14 @@ def test_eviction_takes_only_what_is_needed_and_goes_up() -> None:
 def test_a_trunk_is_as_recent_as_the_branch_that_was_evicted_from_it() -> None:
     tree = tree_of()
     trunk = put(tree, ids(1, 1), tick=1)
-    branch = put(tree, ids(1, 1, 2), tick=5)
+    branch = tree.fork(trunk)
+    tree.lease(branch, 1)
+    tree.extend(branch, ids(2), tree.pool.allocate(1), -1, 5)
+    tree.release(branch, -1, 5)
     other = put(tree, ids(3, 3), tick=3)
     tree.rewind(branch, 0)
-    tree.evict(1, "x", 9)  # the branch: nobody is on it
-    assert trunk.length == 2
+    tree.evict(1, "x", 9)  # the end of the branch: nobody is on it any more
+    assert (trunk.length, other.length) == (2, 2)
     tree.evict(2, "x", 9)
     assert (trunk.length, other.length) == (2, 0)
 

@@ -72,6 +72,29 @@ def test_what_comes_back_is_no_longer_missed() -> None:
     assert cursor.length == 6
 
 
+def test_what_came_back_and_then_failed_was_not_evicted() -> None:
+    tree = RadixTree(SlotPool(64))
+    cursor = put(tree, ids(*range(10)))
+    tree.evict(4, "run 7", tick=50)
+    tree.lease(cursor, 51)
+    tree.extend(cursor, ids(6, 7), tree.pool.allocate(2), 0, 51)
+    tree.release(cursor, 0, 51)
+    tree.void(0)
+    assert tree.explain(tree.root("t"), ids(*range(10))) == NeverSeen(6)
+
+
+def test_an_eviction_is_remembered_inside_a_node_that_grew_past_it_and_was_split() -> None:
+    tree = RadixTree(SlotPool(64))
+    cursor = put(tree, ids(*range(10)))
+    tree.evict(4, "run 7", tick=50)
+    tree.lease(cursor, 51)
+    tree.extend(cursor, ids(77, 78, 79), tree.pool.allocate(3), -1, 51)
+    for split_at in (8, 7, 6, 2):
+        tree.match(tree.open(tree.root("t")), ids(*range(6), 77, 78, 79)[:split_at], 52)
+        tree.check()
+        assert tree.explain(tree.root("t"), ids(*range(10))) == Evicted(6, 50, "run 7")
+
+
 def test_only_so_many_evictions_are_remembered_and_roots_go_with_them() -> None:
     tree = RadixTree(SlotPool(64), ghost_limit=3)
     for n in range(6):

@@ -64,6 +64,8 @@ from .tokenizer import Seam, TextTokenizer
 log = logging.getLogger("ramify.lowering")
 
 MAX_RUNS = 65_536
+MAX_HELD = 100_000
+"""Nodes held on one stream while it waits for a value."""
 
 FORK = -1
 """`waits_for` of a stream whose parent has not reached the fork yet."""
@@ -209,7 +211,11 @@ class Lowering:
             # The child may be named by the next node, before its parent gets here.
             child = run.streams[node.child] = StreamText(RunBuilder(self.tokenizer))
             child.waits_for = FORK
-        if stream.waits_for is not None:
+        if stream.waits_for is not None and len(stream.queue) >= MAX_HELD:
+            error = Overloaded(f"more than {MAX_HELD} nodes wait on one stream", hint="look at a value before going on")
+            self._refuse(key, run, node, error)
+            stream.error = stream.error or to_info(error)
+        elif stream.waits_for is not None:
             stream.queue.append(node)
         else:
             self._lower(key, run, node.stream, stream, node)
@@ -287,6 +293,7 @@ class Lowering:
         self._core(core.AbortStream((key, number), stream.error))
 
     def _refuse(self, key: int, run: LoweredRun, node: GraphNode, error: RamifyError) -> None:
+        """Answer a node that was never taken in."""
         if isinstance(node, Gen | Read):
             self._reply(run, NodeFailed(run.client_run, node.node, to_info(error)))
 
@@ -359,9 +366,7 @@ class Lowering:
             text = "".join(stream.content)
             stream.content.clear()
             stream.turn.parts.append(text)
-            written = self.template.content(
-                stream.roles, stream.turn.role, text, opens=not stream.begun, closes=closes
-            )
+            written = self.template.content(stream.roles, stream.turn.role, text, opens=not stream.begun, closes=closes)
             stream.builder.append_text(written)
             stream.begun = True
 

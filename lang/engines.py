@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, Literal
 
+from ..errors import EngineUnavailable
 from ..runtime.client.engine import EngineHandle
 from ..runtime.engine.options import EngineOptions
 from ..runtime.protocol.graph import EngineReady
@@ -88,8 +90,17 @@ _named = _Named()
 
 def find_link(engine: Engine | str | None, hub: Hub) -> Link:
     """The line to `engine`, which may be a name; None takes RAMIFY_ENGINE. Raises EngineUnavailable without one."""
-    from .program import engine_from_environment
-
     if engine is None:
-        engine = engine_from_environment()
+        engine = _from_environment()
     return (_named.get(engine) if isinstance(engine, str) else engine).link(hub)
+
+
+def _from_environment() -> str:
+    """The engine that RAMIFY_ENGINE names. Raises EngineUnavailable if it names none."""
+    name = os.environ.get("RAMIFY_ENGINE", "")
+    if not name:
+        raise EngineUnavailable(
+            "no engine was named",
+            hint='bind the program with .on("seedling") or .on(Engine(...)), or set RAMIFY_ENGINE to a model directory',
+        )
+    return name

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from ..errors import EngineUnavailable, InvalidRequest, NodeError, RamifyError
+from ..errors import InvalidRequest, NodeError, RamifyError
 from ..runtime.protocol.graph import RunOptions
+from .engines import Engine, find_link
 from .events import EventQueue
 from .expr import Argument
 from .hub import current_run, shared_hub
@@ -21,9 +21,6 @@ from .run import Run
 from .site import call_site
 from .state import State
 from .value import Value
-
-if TYPE_CHECKING:
-    from .engines import Engine
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,8 +94,6 @@ class Program(Generic[P, R]):
 
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a run and return at once."""
-        from .engines import find_link
-
         return self.launch(find_link(self._options.engine, shared_hub()), *args, **kwargs)
 
     def launch(self, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
@@ -211,14 +206,3 @@ def function(body: Callable[Concatenate[State, P], Any]) -> Program[P, Any]:
 def _argument(value: Any) -> Any:
     """Strings from outside are marked, so that reports and control tokens treat them as such."""
     return Argument(value) if type(value) is str else value
-
-
-def engine_from_environment() -> str:
-    """The engine that RAMIFY_ENGINE names. Raises EngineUnavailable if it names none."""
-    name = os.environ.get("RAMIFY_ENGINE", "")
-    if not name:
-        raise EngineUnavailable(
-            "no engine was named",
-            hint='bind the program with .on("seedling") or .on(Engine(...)), or set RAMIFY_ENGINE to a model directory',
-        )
-    return name

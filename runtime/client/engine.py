@@ -6,10 +6,13 @@ the same engine behind the same messages.
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
-from ..protocol.graph import ClientMessage, EngineReady, EngineReply
+from ...errors import EngineUnavailable, to_info
+from ..protocol.graph import ClientMessage, EngineFailed, EngineReady, EngineReply
 
 
 class Connection(Protocol):
@@ -43,3 +46,34 @@ class EngineHandle(Protocol):
     def close(self) -> None:
         """Stop the engine and free what it holds. Connected clients get `EngineFailed`."""
         ...
+
+
+class LoopThread(ABC):
+    """What the two engine handles share: an event loop on a thread of its own, and `with`."""
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def call(self, callback: Callable[[], object]) -> bool:
+        """Run `callback` on the loop soon, from any thread; False if the loop is gone."""
+        assert self.loop is not None
+        try:
+            self.loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            return False
+        return True
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the engine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def gone() -> EngineFailed:
+    """What a client is told that writes to an engine that was closed."""
+    return EngineFailed(to_info(EngineUnavailable("the engine was closed", hint="start a new engine")))

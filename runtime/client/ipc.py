@@ -21,12 +21,13 @@ from ..engine.options import EngineOptions
 from ..protocol.graph import ClientMessage, EngineFailed, EngineReady, EngineReply, Goodbye, Hello
 from ..protocol.wire import encode, engine_codec
 from ..server.sockets import make_address, open_dealer
+from .engine import LoopThread, gone
 from .local import run_loop
 
 START_SECONDS = 600.0
 
 
-class ProcessEngine:
+class ProcessEngine(LoopThread):
     """Starts the engine process and waits until its model is loaded.
 
     Args:
@@ -38,6 +39,7 @@ class ProcessEngine:
     """
 
     def __init__(self, options: EngineOptions) -> None:
+        super().__init__()
         self._address = make_address()
         arguments = [self._address, msgspec.json.encode(options).decode()]
         self._process = subprocess.Popen(
@@ -46,7 +48,6 @@ class ProcessEngine:
         self._connections: list[ProcessConnection] = []
         self._lock = threading.Lock()
         self._gone: RamifyError | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         started = threading.Event()
         self._thread = threading.Thread(target=self._main, args=(started,), name="ramify-ipc", daemon=True)
         self._thread.start()
@@ -98,26 +99,10 @@ class ProcessEngine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        assert self.loop is not None
+        self.call(self.loop.stop)
         self._thread.join()
         shutil.rmtree(Path(self._address.removeprefix("ipc://")).parent, ignore_errors=True)
-
-    def __enter__(self) -> ProcessEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def call(self, callback: Callable[[], object]) -> bool:
-        """Run `callback` on the sockets' loop soon; False if it is gone."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            return False
-        return True
 
     def forget(self, connection: ProcessConnection) -> None:
         with self._lock, contextlib.suppress(ValueError):
@@ -125,7 +110,7 @@ class ProcessEngine:
 
     def _main(self, started: threading.Event) -> None:
         async def wait() -> None:
-            self._loop = asyncio.get_running_loop()
+            self.loop = asyncio.get_running_loop()
             started.set()
             await asyncio.Event().wait()
 
@@ -166,8 +151,7 @@ class ProcessConnection:
 
     def send(self, message: ClientMessage) -> None:
         if not self._engine.call(lambda: self._send(message)):
-            gone = EngineUnavailable("the engine was closed", hint="start a new engine")
-            self.on_reply(EngineFailed(to_info(gone)))
+            self.on_reply(gone())
 
     def close(self) -> None:
         self._engine.forget(self)

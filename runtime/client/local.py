@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 
-from ...errors import EngineUnavailable, RamifyError, to_info
+from ...errors import EngineUnavailable
 from ..engine.options import EngineOptions
-from ..protocol.graph import ClientMessage, EngineFailed, EngineReady, EngineReply
+from ..protocol.graph import ClientMessage, EngineReady, EngineReply
+from .engine import LoopThread, gone
 
 
-class LocalEngine:
+class LocalEngine(LoopThread):
     """Starts the engine's thread and waits until the model is loaded.
 
     Args:
@@ -23,10 +23,10 @@ class LocalEngine:
     """
 
     def __init__(self, options: EngineOptions) -> None:
+        super().__init__()
         self._ready = threading.Event()
         self._info: EngineReady | None = None
         self._error: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._serve: Callable[[int, LocalConnection], None] | None = None
         self._lock = threading.Lock()
@@ -56,25 +56,9 @@ class LocalEngine:
         with self._lock:
             closed, self._closed = self._closed, True
         if not closed:
-            with contextlib.suppress(RuntimeError):
-                assert self._loop is not None and self._stop is not None
-                self._loop.call_soon_threadsafe(self._stop.set)
+            assert self._stop is not None
+            self.call(self._stop.set)
             self._thread.join()
-
-    def __enter__(self) -> LocalEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def call(self, callback: Callable[[], None]) -> bool:
-        """Run `callback` on the engine's loop soon; False if the engine is gone."""
-        assert self._loop is not None
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            return False
-        return True
 
     def _main(self, options: EngineOptions) -> None:
         try:
@@ -88,7 +72,7 @@ class LocalEngine:
     async def _run(self, options: EngineOptions) -> None:
         from ..engine.build import build_engine  # torch is loaded here, when an engine starts, and not before
 
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         engine = build_engine(options)
         self.engine_loop = engine.loop
@@ -116,8 +100,7 @@ class LocalConnection:
 
     def send(self, message: ClientMessage) -> None:
         if not self._engine.call(lambda: self._engine.engine_loop.receive(self._number, message)):
-            gone: RamifyError = EngineUnavailable("the engine was closed", hint="start a new engine")
-            self._on_reply(EngineFailed(to_info(gone)))
+            self._on_reply(gone())
 
     def close(self) -> None:
         self._engine.call(lambda: self._engine.engine_loop.disconnect(self._number))

@@ -20,7 +20,6 @@ from ...errors import (
     InvalidRequest,
     Overloaded,
     RamifyError,
-    TemplateMismatch,
     to_info,
 )
 from ...grammar.spec import GrammarSpec
@@ -53,13 +52,13 @@ from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
 from ..protocol.validate import check_gen, fill
 from .detokenizer import StreamDetokenizer
-from .render import Message
 from .report import report
-from .run import Generated, LoweredRun, NodeState, StreamText, Turn
+from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
 from .stops import StopStrings
 from .template import ChatTemplate
 from .tokenizer import Seam, TextTokenizer
+from .writer import StreamWriter
 
 log = logging.getLogger("ramify.lowering")
 
@@ -107,7 +106,7 @@ class Lowering:
         defaults: SamplingParams | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        self.template = template
+        self._writer = StreamWriter(template)
         self._vocab_size = vocab_size
         self._defaults = defaults or SamplingParams()
         self._runs: dict[int, LoweredRun] = {}
@@ -212,9 +211,9 @@ class Lowering:
             child = run.streams[node.child] = StreamText(RunBuilder(self.tokenizer))
             child.waits_for = FORK
         if stream.waits_for is not None and len(stream.queue) >= MAX_HELD:
-            error = Overloaded(f"more than {MAX_HELD} nodes wait on one stream", hint="look at a value before going on")
-            self._refuse(key, run, node, error)
-            stream.error = stream.error or to_info(error)
+            full = Overloaded(f"more than {MAX_HELD} nodes wait on one stream", hint="look at a value before going on")
+            self._refuse(key, run, node, full)
+            stream.error = stream.error or to_info(full)
         elif stream.waits_for is not None:
             stream.queue.append(node)
         else:
@@ -237,18 +236,15 @@ class Lowering:
         try:
             match node:
                 case Text():
-                    if node.control:
-                        self._control(stream, node.text)
-                    else:
-                        self._text(stream, node.text)
+                    (self._writer.control if node.control else self._writer.text)(stream, node.text)
                 case Argument():
-                    self._text(stream, node.text)
+                    self._writer.text(stream, node.text)
                 case ValueEdge():
                     self._value(key, run, number, stream, node)
                 case OpenRole():
                     self._open_role(run, number, stream, node)
                 case CloseRole():
-                    self._close_role(stream)
+                    self._writer.close_role(stream)
                 case Gen():
                     self._gen(key, run, number, stream, node)
                 case Fork():
@@ -299,89 +295,20 @@ class Lowering:
 
     # ---- text ---------------------------------------------------------------------------------------------------
 
-    def _text(self, stream: StreamText, text: str) -> None:
-        if stream.turn is None:
-            self._begin_raw(stream)
-            stream.builder.append_text(text)
-        else:
-            self._open_turn(stream, generates=False)
-            stream.content.append(text)
-
-    def _control(self, stream: StreamText, text: str) -> None:
-        if stream.turn is None:
-            stream.empty = False  # whoever writes control tokens writes the first one too
-        else:
-            self._open_turn(stream, generates=False)
-            self._write_content(stream, closes=False)
-        stream.builder.append_template(text)
-
-    def _begin_raw(self, stream: StreamText) -> None:
-        if stream.empty:
-            stream.empty = False
-            stream.builder.append_bos()
-
     def _open_role(self, run: LoweredRun, number: int, stream: StreamText, node: OpenRole) -> None:
-        if stream.turn is not None:
-            raise TemplateMismatch(
-                f"a {node.role} turn begins inside a {stream.turn.role} turn", hint="close the turn before the next one"
-            )
-        if self.template.traits.drops_thinking:
+        if self._writer.may_rewrite and stream.turn is None:
             for turn in stream.turns:
                 for part in turn.parts:
                     if isinstance(part, int) and not run.nodes[part].ended:
                         self._wait(run, number, stream, part)
                         stream.queue.appendleft(node)
                         return
-            self._check_turns(run, stream, node.role)
-        stream.turn, stream.opened, stream.begun = Turn(node.role, []), False, False
-
-    def _check_turns(self, run: LoweredRun, stream: StreamText, role: str) -> None:
-        """Raise TemplateMismatch if the template would now write the turns so far in another way than the stream
-        has."""
-        messages: list[Message] = []
-        written: list[str] = []
-        for turn in stream.turns:
-            content = "".join(part if isinstance(part, str) else run.nodes[part].text or "" for part in turn.parts)
-            roles = [message.role for message in messages]
-            generates = bool(turn.parts) and isinstance(turn.parts[0], int)
-            written.append(self.template.open_turn(roles, turn.role, generates=generates))
-            written.append(content if generates else self.template.content(roles, turn.role, content))
-            written.append(self.template.close_turn(roles, turn.role))
-            messages.append(Message(turn.role, content))
-        if messages:
-            self.template.check(messages, "".join(written), role=None if role == "assistant" else role)
-
-    def _open_turn(self, stream: StreamText, generates: bool) -> None:
-        """Write the template's opening of the turn once it is known whether the turn begins with a gen."""
-        if stream.turn is not None and not stream.opened:
-            text = self.template.open_turn(stream.roles, stream.turn.role, generates=generates)
-            if not stream.empty and not stream.turns:  # raw text stands before the chat, and BOS before that
-                text = text.removeprefix(self.template.traits.bos)
-            stream.empty, stream.opened = False, True
-            stream.builder.append_template(text)
-
-    def _write_content(self, stream: StreamText, closes: bool) -> None:
-        """Write the text held back since the turn's last seam, as the template would write it."""
-        if stream.turn is not None and (stream.content or closes):
-            text = "".join(stream.content)
-            stream.content.clear()
-            stream.turn.parts.append(text)
-            written = self.template.content(stream.roles, stream.turn.role, text, opens=not stream.begun, closes=closes)
-            stream.builder.append_text(written)
-            stream.begun = True
-
-    def _close_role(self, stream: StreamText) -> None:
-        if stream.turn is None:
-            raise TemplateMismatch("a turn ends that was not begun", hint="open a role first")
-        self._open_turn(stream, generates=False)
-        self._write_content(stream, closes=True)
-        stream.builder.append_template(self.template.close_turn(stream.roles, stream.turn.role))
-        stream.turns.append(stream.turn)
-        stream.turn = None
+            self._writer.check_turns(stream, node.role, lambda part: run.nodes[part].text or "")
+        self._writer.open_role(stream, node.role)
 
     def _seam(self, at: core.StreamKey, stream: StreamText) -> None:
         """Close the open run and send what is closed."""
-        self._write_content(stream, closes=False)
+        self._writer.write_content(stream, closes=False)
         ids = stream.builder.close()
         if len(ids):
             stream.log.append(ids)
@@ -396,9 +323,9 @@ class Lowering:
             self._fail_gen(key, run, gen.node, state.error)
             return
         if stream.turn is None:
-            self._begin_raw(stream)
+            self._writer.begin_raw(stream)
         else:
-            self._open_turn(stream, generates=True)
+            self._writer.open_turn(stream, generates=True)
             stream.turn.parts.append(gen.node)
         self._seam((key, number), stream)
         run.log_lengths[gen.node] = len(stream.log)
@@ -437,7 +364,7 @@ class Lowering:
         if state is None:
             raise InvalidRequest(f"a value edge names node {edge.source}, which does not exist", where=edge.site)
         if state.text is not None:
-            self._text(stream, state.text)
+            self._writer.text(stream, state.text)
         elif state.error is not None:
             stream.error = state.error
         else:
@@ -517,7 +444,7 @@ class Lowering:
         for number in waiters:
             stream = run.streams[number]
             if stream is state.stream and state.leftover:
-                self._text(stream, state.leftover)
+                self._writer.text(stream, state.leftover)
             self._resume(key, run, number, stream)
 
     def _logprob(self, entry: core.TokenLogprob) -> TokenLogprob:

@@ -67,6 +67,7 @@ def simulate(seed: int, parts: Parts, programs: int = 12) -> Outcome:
         step_tokens=rng.choice((16, 64)),
         chunk_tokens=rng.choice((8, 24)),
         headroom=rng.choice((1, 16)),
+        check=True,
     )
     fault_rate = rng.choice((0.0, 0.0, 0.01))
 

@@ -60,8 +60,9 @@ class World:
         tokenizer, template: real ones.
         backend: compiles grammars.
         info: what the fake worker pretends.
-        config: the core's limits; `check` is forced on.
+        config: the core's limits.
         fault_rate: probability that a step fails.
+        traced: hash every step; a benchmark that measures something else turns it off.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class World:
         info: WorkerInfo,
         config: CoreConfig,
         fault_rate: float = 0.0,
+        traced: bool = True,
     ) -> None:
         self.rng = random.Random(seed)
         self.loop = asyncio.get_running_loop()
@@ -80,14 +82,14 @@ class World:
         self.steps = 0
         faults = frozenset(i for i in range(2_000) if fault_rate and self.rng.random() < fault_rate)
         self.worker = FakeWorker(info, self._answer, faults)
-        self.core = Core(msgspec.structs.replace(config, check=True), info)
+        self.core = Core(config, info)
         self.engine = EngineLoop(
             core=self.core,
             worker=self.worker,
             lowering=Lowering(tokenizer, template, info.vocab_size),
             compiler=GrammarCompiler(backend, SimExecutor(self.loop, self.rng, 0.5), clock=self.loop.time),
             executor=SimExecutor(self.loop, self.rng, 0.002),
-            observer=self._observe,
+            observer=self._observe if traced else None,
         )
 
     def _answer(self, reply: WorkerReply) -> None:

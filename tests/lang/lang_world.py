@@ -34,7 +34,7 @@ class SimConnection:
 
 def make_world(parts: Parts, seed: int, overlap: int) -> tuple[World, Link]:
     info = WorkerInfo(slots=4000, max_rows=16, max_length=600, vocab_size=parts.vocab_size)
-    world = World(seed, parts.tokenizer, parts.template, parts.backend, info, CoreConfig(overlap=overlap))
+    world = World(seed, parts.tokenizer, parts.template, parts.backend, info, CoreConfig(overlap=overlap, check=True))
     hub = Hub(world.loop)
     link = Link(hub)
     link.attach(SimConnection(world, link))

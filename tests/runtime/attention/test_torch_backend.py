@@ -30,8 +30,14 @@ def _naive(q_NH: NDArray[np.float64], k_LKH: NDArray[np.float64], v_LKH: NDArray
     return out
 
 
+def _seen(row_slots: NDArray[np.int32], position: int, window: int | None) -> NDArray[np.int32]:
+    """The slots a token at `position` reads: itself and up to `window` - 1 before it."""
+    return row_slots[: position + 1][-(window or LENGTH) :]
+
+
+@pytest.mark.parametrize("windows", [(None, None), (None, 7), (1, 49), (10, 130), (131, 64)])
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (6, 1)])
-def test_a_mixed_step_equals_naive_attention(heads: int, kv_heads: int) -> None:
+def test_a_mixed_step_equals_naive_attention(heads: int, kv_heads: int, windows: tuple[int | None, ...]) -> None:
     rng = np.random.default_rng(heads)
     device = torch.device("cpu")
     pool = KVPool(
@@ -52,7 +58,6 @@ def test_a_mixed_step_equals_naive_attention(heads: int, kv_heads: int) -> None:
     tokens = [(chunk.row, chunk.start + i) for chunk in chunks for i in range(chunk.count)]
     tokens += [(row, length - 1) for row, length in zip(decode_rows.tolist(), decode_lengths.tolist(), strict=True)]
     own = np.array([table[token] for token in tokens])
-    past = np.setdiff1d(np.concatenate([table[row, :length] for row, length in lengths.items()]), own)
     batch = AttentionBatch(
         table_RP=torch.from_numpy(table),
         slots_T=torch.from_numpy(own).long(),
@@ -62,20 +67,24 @@ def test_a_mixed_step_equals_naive_attention(heads: int, kv_heads: int) -> None:
         length_bounds=decode_lengths + np.array([4, 0]),  # a bound may be above the length
     )
     step = TorchAttention(pool).begin(batch)
-    for layer in range(LAYERS):
+    for layer, window in enumerate(windows):
+        # What no window reaches stays NaN: it must not be read, not even to be hidden.
+        reached = np.concatenate([_seen(table[row], position, window) for row, position in tokens])
+        past = np.setdiff1d(reached, own)
         k_SKH, v_SKH = (rng.normal(0, 1, (SLOTS, kv_heads, HEAD_DIM)) for _ in range(2))
         pool.keys_LSKH[layer, past] = torch.from_numpy(k_SKH[past])
         pool.values_LSKH[layer, past] = torch.from_numpy(v_SKH[past])
         step.write(layer, torch.from_numpy(k_SKH[own]), torch.from_numpy(v_SKH[own]))
         q_TNH = rng.normal(0, 1, (len(tokens), heads, HEAD_DIM))
-        mixed: Tensor = step.attend(layer, torch.from_numpy(q_TNH))
+        mixed: Tensor = step.attend(layer, torch.from_numpy(q_TNH), window)
         for t, (row, position) in enumerate(tokens):
-            seen = table[row, : position + 1]
+            seen = _seen(table[row], position, window)
             np.testing.assert_allclose(mixed[t].numpy(), _naive(q_TNH[t], k_SKH[seen], v_SKH[seen]), atol=1e-12)
 
 
+@pytest.mark.parametrize("window", [None, 1, 2, MAX_QUERIES - 1, MAX_QUERIES, MAX_QUERIES + 1, 3 * MAX_QUERIES])
 @pytest.mark.parametrize("start", [0, 3])
-def test_a_long_chunk_in_pieces_equals_naive_attention(start: int) -> None:
+def test_a_long_chunk_in_pieces_equals_naive_attention(start: int, window: int | None) -> None:
     rng = np.random.default_rng(0)
     count = 2 * MAX_QUERIES + 1  # the last piece is one token
     slots = rng.permutation(start + count)
@@ -92,10 +101,31 @@ def test_a_long_chunk_in_pieces_equals_naive_attention(start: int) -> None:
         lengths_D=torch.empty(0, dtype=torch.int64),
         length_bounds=np.empty(0, np.int64),
     )
-    mixed = TorchAttention(pool).begin(batch).attend(0, torch.from_numpy(q_TNH[start:]))
+    mixed = TorchAttention(pool).begin(batch).attend(0, torch.from_numpy(q_TNH[start:]), window)
     for t in (0, 1, MAX_QUERIES - 1, MAX_QUERIES, MAX_QUERIES + 1, 2 * MAX_QUERIES - 1, 2 * MAX_QUERIES):
-        seen = slots[: start + t + 1]
+        seen = slots[: start + t + 1][-(window or len(slots)) :]
         np.testing.assert_allclose(mixed[t], _naive(q_TNH[start + t], k_SKH[seen], v_SKH[seen]), atol=1e-12)
+
+
+def test_layers_of_different_windows_share_a_step_in_any_order() -> None:
+    rng = np.random.default_rng(1)
+    pool = KVPool(KVLayout(torch.float64), layers=1, slots=9, kv_heads=1, head_dim=2, device=torch.device("cpu"))
+    k_SKH, v_SKH, q_TNH = (rng.normal(0, 1, (9, 1, 2)) for _ in range(3))
+    pool.keys_LSKH[0], pool.values_LSKH[0] = torch.from_numpy(k_SKH), torch.from_numpy(v_SKH)
+    batch = AttentionBatch(
+        table_RP=torch.arange(9, dtype=torch.int32)[None],
+        slots_T=torch.arange(9),
+        chunks=[Chunk(0, 0, 9)],
+        decode_rows=np.empty(0, np.int64),
+        lengths_D=torch.empty(0, dtype=torch.int64),
+        length_bounds=np.empty(0, np.int64),
+    )
+    step = TorchAttention(pool).begin(batch)
+    for window in (3, None, 2, 3, 9):
+        mixed = step.attend(0, torch.from_numpy(q_TNH), window)
+        for t in range(9):
+            seen = _seen(np.arange(9, dtype=np.int32), t, window)
+            np.testing.assert_allclose(mixed[t].numpy(), _naive(q_TNH[t], k_SKH[seen], v_SKH[seen]), atol=1e-12)
 
 
 def test_a_layer_leaves_the_others_alone() -> None:

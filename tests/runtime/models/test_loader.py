@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from ramify.errors import ModelNotFound, UnsupportedModel
-from ramify.runtime.models.config import ModelConfig, load_config
+from ramify.runtime.models.config import ModelConfig
 from ramify.runtime.models.loader import fill_random, load_weights
-from ramify.runtime.models.registry import build_model
+from ramify.runtime.models.registry import build_model, load_config
 from reference import reference_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ def _load(directory: Path, dtype: torch.dtype = torch.float32) -> dict[str, Tens
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    reference_model("plain").save_pretrained(tmp_path)
+    reference_model("llama").save_pretrained(tmp_path)
     return tmp_path
 
 
@@ -55,7 +55,7 @@ def test_every_parameter_equals_the_stored_one(directory: Path, dtype: torch.dty
 
 
 def test_shards_load_like_one_file(tmp_path: Path) -> None:
-    model = reference_model("gqa4_bias")
+    model = reference_model("llama_gqa4_bias")
     model.save_pretrained(tmp_path / "one")
     model.save_pretrained(tmp_path / "many", max_shard_size="50KB")
     assert not (tmp_path / "many" / "model.safetensors").exists()
@@ -66,7 +66,7 @@ def test_shards_load_like_one_file(tmp_path: Path) -> None:
 
 
 def test_a_tied_head_may_be_stored_twice_and_old_buffers_are_skipped(tmp_path: Path) -> None:
-    reference_model("gqa2_tied").save_pretrained(tmp_path)
+    reference_model("llama_gqa2_tied").save_pretrained(tmp_path)
     before = _load(tmp_path)
     assert "lm_head.weight" not in before
     _edit(

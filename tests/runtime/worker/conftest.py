@@ -22,9 +22,25 @@ CONFIG = {
     "initializer_range": 0.3,
 }
 
+WINDOWED = {
+    **CONFIG,
+    "architectures": ["Qwen3ForCausalLM"],
+    "head_dim": 12,
+    "use_sliding_window": True,
+    "sliding_window": 6,
+    "layer_types": ["sliding_attention", "full_attention"],
+}
+
 
 @pytest.fixture
 def config_directory(tmp_path: Path) -> Path:
     """A directory with a config.json alone, for `load_format="dummy"`."""
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    return tmp_path
+
+
+@pytest.fixture
+def windowed_directory(tmp_path: Path) -> Path:
+    """The same of a model whose first layer has a window shorter than most prompts."""
+    (tmp_path / "config.json").write_text(json.dumps(WINDOWED))
     return tmp_path

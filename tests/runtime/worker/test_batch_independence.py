@@ -61,29 +61,39 @@ def _mixed(number: int) -> RowSampling:
     )
 
 
-@pytest.mark.parametrize("sampling", [_greedy, _mixed])
+CASES = [("config_directory", _greedy), ("config_directory", _mixed), ("windowed_directory", _mixed)]
+
+
+@pytest.fixture
+def directory(request: pytest.FixtureRequest) -> Path:
+    """The fixture that the test's parameter names."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+@pytest.mark.parametrize(("directory", "sampling"), CASES, indirect=["directory"])
 def test_mixed_requests_give_the_tokens_each_gives_alone(
-    sampling: Callable[[int], RowSampling], config_directory: Path
+    sampling: Callable[[int], RowSampling], directory: Path
 ) -> None:
     torch.set_num_threads(1)
     together, again, alone = _requests(sampling), _requests(sampling), _requests(sampling)
-    core = _core(config_directory, seed=1)
+    core = _core(directory, seed=1)
     core.run(together)
     assert core.steps > 30
     assert all(len(request.output) == request.max_tokens for request in together)
     assert len({tuple(request.output[:2]) for request in together}) > 20, "the model repeats itself: nothing is tested"
-    _core(config_directory, seed=2).run(again)
+    _core(directory, seed=2).run(again)
     assert [request.output for request in again] == [request.output for request in together]
-    one_by_one = _core(config_directory, seed=3, chunks=(1000,))  # whole prompts
+    one_by_one = _core(directory, seed=3, chunks=(1000,))  # whole prompts
     for request, expected in zip(alone, together, strict=True):
         one_by_one.run([request])
         assert request.output == expected.output
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("sampling", [_greedy, _mixed])
-def test_cuda_gives_the_tokens_of_the_cpu(sampling: Callable[[int], RowSampling], config_directory: Path) -> None:
+@pytest.mark.parametrize(("directory", "sampling"), CASES, indirect=["directory"])
+def test_cuda_gives_the_tokens_of_the_cpu(sampling: Callable[[int], RowSampling], directory: Path) -> None:
     on_cpu, on_cuda = _requests(sampling), _requests(sampling)
-    _core(config_directory, seed=1).run(on_cpu)
-    _core(config_directory, seed=2, device="cuda").run(on_cuda)
+    _core(directory, seed=1).run(on_cpu)
+    _core(directory, seed=2, device="cuda").run(on_cuda)
     assert [request.output for request in on_cuda] == [request.output for request in on_cpu]

@@ -9,9 +9,8 @@ import torch
 from ramify.runtime.attention.interface import StepAttention
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.torch_backend import TorchAttention
-from ramify.runtime.models.config import load_config
 from ramify.runtime.models.loader import fill_random
-from ramify.runtime.models.registry import CausalLM, build_model
+from ramify.runtime.models.registry import CausalLM, build_model, load_config
 from ramify.runtime.protocol.plan import StepFailed, StepMasks, StepPlan, StepResult, WorkerInfo, WorkerReply
 from ramify.runtime.protocol.tokens import unpack
 from ramify.runtime.worker.executor import InlineExecutor

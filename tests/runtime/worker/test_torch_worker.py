@@ -10,9 +10,8 @@ import torch
 from ramify.errors import WorkerError
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.torch_backend import TorchAttention
-from ramify.runtime.models.config import load_config
 from ramify.runtime.models.loader import fill_random
-from ramify.runtime.models.registry import build_model
+from ramify.runtime.models.registry import build_model, load_config
 from ramify.runtime.protocol.plan import StepMasks, StepPlan, StepResult, WorkerInfo, WorkerReply
 from ramify.runtime.protocol.sampling import RowSampling
 from ramify.runtime.protocol.tokens import unpack

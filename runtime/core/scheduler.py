@@ -294,7 +294,7 @@ class Scheduler:
             self.pool.release(slots[:twins], self.launched)
         self.pool.release(slots[kept:], self.launched)
         if cursor.length > stream.length:  # a stop string reached back into tokens that an earlier stay had cached
-            self.tree.rewind(cursor, stream.length)
+            self.tree.rewind(cursor, stream.length, self.launched)
         self.tree.release(cursor, self.launched, self.launched)
         self._prefilling.pop(row.index, None)
         self.table.close(row)

@@ -1,6 +1,6 @@
 """What `make demo` runs: one program on the bundled model, its typed result, and what it cost.
 
-    python examples/demo.py ["a sentence or two about an order"]
+python examples/demo.py ["a sentence or two about an order"]
 """
 
 from __future__ import annotations
@@ -13,18 +13,27 @@ from dataclasses import dataclass
 import ramify as rf
 from ramify.seedling.notation import describe
 
-TEXT = "Maria Lopez ordered 3 desk lamps for a total of 74.50 dollars. They will be delivered to Lisbon on 4 May 2026."
+TEXT = (
+    "Maria Lopez ordered 3 desk lamps and 2 notebooks for EUR 84.50. "
+    "The order is to be delivered to Lisbon on 4 May 2026."
+)
+
+
+@dataclass
+class Item:
+    name: str
+    quantity: int
 
 
 @dataclass
 class Order:
     customer: str
-    product: str
-    quantity: int
+    items: list[Item]
     total: float
+    city: str
 
 
-QUESTIONS = ("Who is the customer?", "What was ordered?", "How much is the total?")
+QUESTIONS = ("Who is the customer?", "How much is the order?", "When is the order to be delivered?")
 
 
 @rf.function

@@ -28,6 +28,7 @@ fuzz: .venv/.test            ## the long versions of the property tests
 bench: .venv/.test           ## every benchmark that needs no GPU
 	$(BIN)/python -P benchmarks/core.py
 	$(BIN)/python -P benchmarks/radix_cache.py
+	$(BIN)/python -P benchmarks/programs.py
 	$(BIN)/python -P benchmarks/startup.py
 
 clean:

@@ -222,6 +222,7 @@ class Programs:
         gen.prompt_length = stream.length
         error = self._bound(gen)
         if error is not None:
+            stream.error = error
             self.fail(gen, error)
             return
         stream.gen = gen

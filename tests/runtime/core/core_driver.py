@@ -49,6 +49,7 @@ class Driver:
         self.others: list[CoreReply] = []
         self._ended: list[tuple[int, int]] = []
         self.plans: list[StepPlan] = []
+        self.masks: list[StepMasks] = []
         self.now = 0.0
 
     def send(self, *messages: CoreInput) -> None:
@@ -67,6 +68,8 @@ class Driver:
             if isinstance(message, StepPlan | StepMasks):
                 if isinstance(message, StepPlan):
                     self.plans.append(message)
+                else:
+                    self.masks.append(message)
                 self.worker.submit(message)
             elif isinstance(message, GenDone | GenFailed):
                 assert message.node not in self.done and message.node not in self.failed, "a second terminal event"

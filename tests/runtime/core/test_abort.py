@@ -20,6 +20,7 @@ from ramify.runtime.core.messages import (
     OpenStream,
     RunEnded,
 )
+from ramify.runtime.protocol.tokens import unpack
 
 
 @pytest.mark.parametrize("after", range(14))
@@ -38,6 +39,21 @@ def test_abort_after_any_number_of_steps(overlap: int, after: int) -> None:
     driver.send(CloseRun(1, ABORTED), CloseRun(2, ABORTED))
     driver.drain()
     driver.assert_whole()
+
+
+def test_a_row_that_leaves_is_void_in_the_step_in_flight() -> None:
+    """At depth 1 its next token is being computed already; the worker is told not to draw it."""
+    driver = Driver(overlap=1)
+    driver.simple(1, [1, 2], 20)
+    driver.simple(2, [3, 4], 20)
+    for _ in range(4):
+        driver.tick()
+    driver.send(AbortNode((1, 0), ABORTED))
+    before = len(driver.masks)
+    driver.tick()
+    (masks,) = driver.masks[before:]
+    plan = driver.plans[masks.step]
+    assert unpack(plan.sample_rows)[unpack(masks.void)].tolist() == [0]
 
 
 def test_abort_while_queued_behind_another_gen(overlap: int) -> None:

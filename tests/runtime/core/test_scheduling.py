@@ -106,6 +106,14 @@ def test_what_never_fits_is_refused_at_once_and_harms_nobody(overlap: int) -> No
     assert driver.ids((3, 0)) == oracle([1, 2], 10)
 
 
+def test_what_follows_a_refused_gen_on_its_stream_fails_with_it(overlap: int) -> None:
+    driver = Driver(overlap, slots=64, max_length=100)
+    driver.simple(1, list(range(50)), 30)
+    driver.send(Generate(key=(1, 0), node=(1, 1), max_tokens=1, **greedy()))
+    driver.drain()
+    assert driver.failed[1, 0].error == driver.failed[1, 1].error
+
+
 def test_without_max_tokens_a_gen_ends_at_the_context(overlap: int) -> None:
     driver = Driver(overlap, slots=512, max_length=40)
     driver.simple(1, [1, 2, 3], None)  # type: ignore[arg-type]
@@ -149,3 +157,16 @@ def test_a_failed_step_fails_its_rows_and_no_others(overlap: int, failing: int) 
     assert 1 <= len(driver.failed) <= 2
     for run, _ in driver.done:
         assert driver.ids((run, 0)) == oracle([run] * 12, 6)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_a_failed_step_planned_is_computed_again(overlap: int, failing: int) -> None:
+    """Its tokens were in the tree as pending; whoever needs the same prompt later must not take them for KV."""
+    driver = Driver(overlap, fails=frozenset({failing}), step_tokens=16, chunk_tokens=8)
+    prompt = list(range(20))
+    driver.simple(1, prompt, 4)
+    driver.drain()
+    assert driver.failed[1, 0].error.code == "WorkerError"
+    driver.simple(2, prompt, 4)
+    driver.drain()
+    assert driver.ids((2, 0)) == oracle(prompt, 4)

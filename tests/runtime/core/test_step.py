@@ -33,6 +33,8 @@ def test_one_gen_gives_the_models_ids(overlap: int) -> None:
     driver.drain()
     assert driver.ids((1, 0)) == oracle([1, 2, 3], 10)
     assert driver.done[1, 0].reason == "length"
+    # The last token is never fed: the limit is known ahead, so no step is launched too far.
+    assert driver.core.scheduler.counters.decoded == 9
 
 
 def test_a_stop_id_ends_the_gen_and_is_not_kept(overlap: int) -> None:

@@ -183,6 +183,17 @@ def mask_ids(family: Family) -> Callable[[GrammarState], list[int]]:
 
 
 @pytest.fixture
+def accepts(family: Family) -> Callable[[GrammarState, str], bool]:
+    """Whether a text, byte by byte, is a whole text of a state's grammar; the state stays where it is."""
+
+    def accepts(state: GrammarState, text: str) -> bool:
+        state = state.fork()
+        return all(state.accept(family.byte_id(byte)) for byte in text.encode()) and state.completed
+
+    return accepts
+
+
+@pytest.fixture
 def feed(family: Family) -> Callable[[GrammarState, str], None]:
     """Accept a text's canonical tokens one by one."""
 

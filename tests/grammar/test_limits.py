@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from ramify.errors import InvalidSchema, UnenforceableSchema
-from ramify.grammar.limits import DEFAULT_LIMITS, SchemaLimits, check_schema
+from ramify.grammar.limits import DEFAULT_LIMITS, GrammarLimits, check_schema
 from ramify.grammar.spec import JsonSchema
 
 
-def refused(schema: Any, limits: SchemaLimits = DEFAULT_LIMITS) -> InvalidSchema:
+def refused(schema: Any, limits: GrammarLimits = DEFAULT_LIMITS) -> InvalidSchema:
     text = schema if isinstance(schema, str) else json.dumps(schema)
     with pytest.raises(InvalidSchema) as caught:
         check_schema(JsonSchema(text), limits)
@@ -19,7 +19,7 @@ def refused(schema: Any, limits: SchemaLimits = DEFAULT_LIMITS) -> InvalidSchema
     return caught.value
 
 
-def accepted(schema: Any, limits: SchemaLimits = DEFAULT_LIMITS) -> None:
+def accepted(schema: Any, limits: GrammarLimits = DEFAULT_LIMITS) -> None:
     assert check_schema(JsonSchema(json.dumps(schema)), limits) == schema
 
 
@@ -36,7 +36,7 @@ def test_the_order_of_properties_is_kept() -> None:
 
 
 def test_size_is_counted_in_bytes() -> None:
-    limits = SchemaLimits(schema_bytes=40)
+    limits = GrammarLimits(schema_bytes=40)
     accepted({"title": "a" * 27}, limits)
     error = refused('{"title": "' + "é" * 15 + '"}', limits)
     assert error.what == "the schema's text: 43 bytes, the limit is 40" and error.where == "#"

@@ -29,12 +29,14 @@ def test_abort_after_any_number_of_steps(overlap: int, after: int) -> None:
     driver = Driver(overlap, step_tokens=16, chunk_tokens=8)
     prompt = list(range(40))
     driver.simple(1, prompt, 10)
+    driver.send(Generate(key=(1, 0), node=(1, 1), max_tokens=3, **greedy()))
     driver.simple(2, [*prompt[:30], 60, 61], 10)
     for _ in range(after):
         driver.tick()
     driver.send(AbortNode((1, 0), ABORTED))
     driver.drain()
     assert ((1, 0) in driver.failed) != ((1, 0) in driver.done)
+    assert ((1, 1) in driver.failed) == ((1, 0) in driver.failed), "what stands behind a failed gen fails with it"
     assert driver.ids((2, 0)) == oracle([*prompt[:30], 60, 61], 10)
     driver.send(CloseRun(1, ABORTED), CloseRun(2, ABORTED))
     driver.drain()

@@ -23,16 +23,20 @@ def touched_rows(plan: StepPlan) -> set[int]:
 
 
 class FailedRows:
-    """Rows touched by failed steps and not closed since."""
+    """Rows touched by failed steps and not closed since.
+
+    Attributes:
+        first: the step whose failure began it; -1 before any.
+    """
 
     def __init__(self) -> None:
         self._rows: set[int] = set()
-        self._step = -1
+        self.first = -1
 
     def fail(self, plan: StepPlan) -> None:
         """The step of `plan` failed."""
         if not self._rows:
-            self._step = plan.step
+            self.first = plan.step
         self._rows |= touched_rows(plan)
 
     def blocks(self, plan: StepPlan) -> str | None:
@@ -42,4 +46,4 @@ class FailedRows:
         self._rows.difference_update(unpack(plan.closed).tolist())
         if not self._rows:
             return None
-        return f"step {self._step} failed, and its rows {sorted(self._rows)} are not closed yet"
+        return f"step {self.first} failed, and its rows {sorted(self._rows)} are not closed yet"

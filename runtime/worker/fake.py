@@ -21,6 +21,7 @@ from ...errors import WorkerError
 from ..protocol.plan import StepFailed, StepMasks, StepPlan, StepResult, WorkerCommand, WorkerInfo, WorkerReply
 from ..protocol.sampling import RowSampling
 from ..protocol.tokens import IntArray, pack, unpack
+from .failures import FailedRows
 
 U64 = NDArray[np.uint64]
 
@@ -90,8 +91,8 @@ class FakeWorker:
         self.sampling: list[RowSampling | None] = [None] * rows
         self.computed_tokens = 0
         self._plans: dict[int, tuple[IntArray, U64]] = {}
-        self._fault = -1
-        self._failed_through = -1
+        self._failed_rows = FailedRows()
+        self._failed: set[int] = set()  # steps between their failure and their answer
         self._last_launched = -1
         self._closed = False
 
@@ -120,10 +121,12 @@ class FakeWorker:
         if plan.step != self._last_launched + 1:
             raise AssertionError(f"step {plan.step} launched after {self._last_launched}")
         self._last_launched = plan.step
-        if plan.step in self._fails:
-            self._fault = plan.step
-        if self._fault > self.revealed:
-            self._failed_through = plan.step  # what is launched before the core can know of a failure fails with it
+        blocked = self._failed_rows.blocks(plan)
+        if blocked is not None and self._failed_rows.first <= self.revealed:
+            raise AssertionError(f"step {plan.step}: {blocked}, although the core knows")
+        if blocked is not None or plan.step in self._fails:
+            self._failed_rows.fail(plan)
+            self._failed.add(plan.step)
         self._open_and_close(plan)
         self._assign(plan)
         chunks = _rows(plan.chunk_rows, plan.chunk_starts, plan.chunk_counts)
@@ -179,7 +182,7 @@ class FakeWorker:
     def _write_decode(self, plan: StepPlan, rows: IntArray) -> U64:
         """Each row computes its next id at its own length; all of them at once."""
         slots, positions, ids = unpack(plan.decode_slots), self.length[rows], self.next_id[rows]
-        if (ids < 0).any() and plan.step > self._failed_through:
+        if (ids < 0).any() and plan.step not in self._failed:
             raise AssertionError(f"rows {rows[ids < 0]} decode without a next id")
         self.table[rows, positions] = slots
         with np.errstate(over="ignore"):
@@ -199,7 +202,7 @@ class FakeWorker:
                 f"step {step}: rows {rows[early]} write slots that step {self.busy[slots[early]]} still uses"
             )
         self.token[slots], self.position[slots] = tokens, positions
-        self.prefix[slots] = hashes if step > self._failed_through else 0  # a failed step leaves nothing to read
+        self.prefix[slots] = hashes if step not in self._failed else 0  # a failed step leaves nothing to read
         self.owner[slots, 0], self.owner[slots, 1] = rows, self.epoch[rows]
 
     def _read(self, step: int, rows: IntArray) -> None:
@@ -211,7 +214,7 @@ class FakeWorker:
         if (slots[inside] < 0).any():
             raise AssertionError(f"step {step}: a row reads a position without a slot")
         self.busy[slots[inside]] = step
-        if step <= self._failed_through:
+        if step in self._failed:
             return
         positions = np.broadcast_to(np.arange(longest, dtype=np.int32), slots.shape)
         with np.errstate(over="ignore"):
@@ -229,7 +232,8 @@ class FakeWorker:
 
     def _sample(self, masks: StepMasks) -> None:
         rows, hashes = self._plans.pop(masks.step)
-        if masks.step <= self._failed_through:
+        if masks.step in self._failed:
+            self._failed.discard(masks.step)
             self._on_reply(StepFailed(masks.step, "injected fault"))
             return
         void = set(unpack(masks.void).tolist())

@@ -15,6 +15,8 @@ Importing this module loads no engine: torch and the tokenizers come when an eng
 from __future__ import annotations
 
 from . import errors
+from .grammar.spec import Choices, Lark, Regex
+from .lang import testing
 from .lang.engines import Engine
 from .lang.parallel import best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
@@ -27,8 +29,11 @@ from .lang.value import Value
 __version__ = "0.1.0"
 
 __all__ = [
+    "Choices",
     "Engine",
+    "Lark",
     "Program",
+    "Regex",
     "Run",
     "State",
     "Value",
@@ -45,6 +50,7 @@ __all__ = [
     "map",
     "schema",
     "system",
+    "testing",
     "tool",
     "user",
 ]

@@ -1,8 +1,9 @@
-"""What a schema may cost before any native code sees it, in one place, and the check.
+"""What a grammar may cost before any native code sees it, in one place, and the check of schemas.
 
 Public backends hang, run out of memory or die on schemas that are small to send: 500 nested objects, an enum of 20,000
 strings, a pattern of 50,000 nested groups. These bounds are checked on the decoded JSON, iteratively; every refusal
-names the path, the number found and the limit.
+names the path, the number found and the limit. The other kinds of grammar are checked as they are read (`regex.py`,
+`choices.py`, `lark_syntax.py`) against the same bounds.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from .schema import SchemaNode, Subschema, child_pointer, resolve, subschemas
 from .shapes import check_shapes
 
 if TYPE_CHECKING:
-    from .spec import GrammarSpec
+    from .spec import JsonSchema
 
 
 @dataclass(frozen=True)
-class SchemaLimits:
-    """Bounds on a schema.
+class GrammarLimits:
+    """Bounds on a grammar.
 
     Attributes:
         schema_bytes: UTF-8 bytes of the schema's text.
@@ -34,6 +35,13 @@ class SchemaLimits:
         enum_values: entries of one `enum`.
         repetition: a length or count keyword, and how often the innermost part of a pattern may be repeated by the
             counted quantifiers around it, multiplied.
+        char_ranges: ranges in all different character sets of a pattern or a grammar, after classes are spelled out;
+            `\\w` alone has about 750.
+        options: texts in one `Choices`.
+        options_bytes: UTF-8 bytes of these texts together.
+        lark_bytes: UTF-8 bytes of a grammar in Lark syntax.
+        lark_depth: parts of such a grammar inside one another, followed from `start` through the names: compilers
+            follow it by recursion, and one that runs out of stack takes the process with it.
     """
 
     schema_bytes: int = 64 * 1024
@@ -42,9 +50,14 @@ class SchemaLimits:
     pattern_groups: int = 50
     enum_values: int = 2_000
     repetition: int = 10_000
+    char_ranges: int = 20_000
+    options: int = 2_000
+    options_bytes: int = 64 * 1024
+    lark_bytes: int = 64 * 1024
+    lark_depth: int = 1_000
 
 
-DEFAULT_LIMITS = SchemaLimits()
+DEFAULT_LIMITS = GrammarLimits()
 
 _FLATTEN = "move nested parts to $defs and refer to them by $ref"
 _COUNTS = (
@@ -63,7 +76,7 @@ _ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 _QUANTIFIER = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 
-def check_schema(spec: GrammarSpec, limits: SchemaLimits = DEFAULT_LIMITS) -> SchemaNode:
+def check_schema(spec: JsonSchema, limits: GrammarLimits = DEFAULT_LIMITS) -> SchemaNode:
     """Decode the schema of `spec` and check it against `limits`.
 
     Returns:
@@ -83,11 +96,9 @@ def check_schema(spec: GrammarSpec, limits: SchemaLimits = DEFAULT_LIMITS) -> Sc
     return root
 
 
-def _decode(text: str, limits: SchemaLimits) -> Any:
-    # A character is at least one byte, so text that is far too long is refused before it is encoded.
-    size = len(text) if len(text) > limits.schema_bytes else len(text.encode(errors="surrogatepass"))
-    if size > limits.schema_bytes:
-        raise _beyond("the schema's text", size, "bytes", limits.schema_bytes, "#")
+def _decode(text: str, limits: GrammarLimits) -> Any:
+    if (size := encoded_size(text, limits.schema_bytes)) > limits.schema_bytes:
+        raise beyond("the schema's text", size, "bytes", limits.schema_bytes, "#")
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
@@ -107,7 +118,7 @@ def _decode(text: str, limits: SchemaLimits) -> Any:
         ) from error
 
 
-def _check_depth(root: Any, limits: SchemaLimits) -> None:
+def _check_depth(root: Any, limits: GrammarLimits) -> None:
     level: list[tuple[str, Any]] = [("#", root)]
     for _ in range(limits.depth + 1):
         level = [(pointer, value) for pointer, value in level if isinstance(value, (dict, list))]
@@ -119,16 +130,16 @@ def _check_depth(root: Any, limits: SchemaLimits) -> None:
             for pointer, value in level
             for name, child in (value.items() if isinstance(value, dict) else enumerate(value))
         ]
-    raise _beyond("nesting", limits.depth + 1, "levels or more", limits.depth, deepest, _FLATTEN)
+    raise beyond("nesting", limits.depth + 1, "levels or more", limits.depth, deepest, _FLATTEN)
 
 
-def _check_node(here: Subschema, root: SchemaNode, limits: SchemaLimits) -> None:
+def _check_node(here: Subschema, root: SchemaNode, limits: GrammarLimits) -> None:
     node = here.node
     for keyword in _COUNTS:
         if (count := node.get(keyword, 0)) > limits.repetition:
-            raise _beyond(keyword, count, "", limits.repetition, child_pointer(here.pointer, keyword))
+            raise beyond(keyword, count, "", limits.repetition, child_pointer(here.pointer, keyword))
     if (num_values := len(node.get("enum", ()))) > limits.enum_values:
-        raise _beyond("enum", num_values, "values", limits.enum_values, child_pointer(here.pointer, "enum"))
+        raise beyond("enum", num_values, "values", limits.enum_values, child_pointer(here.pointer, "enum"))
     if "pattern" in node:
         check_pattern(node["pattern"], child_pointer(here.pointer, "pattern"), limits)
     for pattern in node.get("patternProperties", ()):
@@ -149,7 +160,7 @@ def _check_node(here: Subschema, root: SchemaNode, limits: SchemaLimits) -> None
             )
 
 
-def check_pattern(pattern: str, pointer: str, limits: SchemaLimits) -> None:
+def check_pattern(pattern: str, pointer: str, limits: GrammarLimits) -> None:
     """Refuse a regular expression that is too long, too nested or too often repeated.
 
     Raises:
@@ -157,7 +168,7 @@ def check_pattern(pattern: str, pointer: str, limits: SchemaLimits) -> None:
     """
     size = len(pattern.encode(errors="surrogatepass"))
     if size > limits.pattern_bytes:
-        raise _beyond("a pattern", size, "bytes", limits.pattern_bytes, pointer)
+        raise beyond("a pattern", size, "bytes", limits.pattern_bytes, pointer)
     repeats = [1]  # for each open group, the most that anything inside it is repeated
     position = 0
     while position < len(pattern):
@@ -167,19 +178,25 @@ def check_pattern(pattern: str, pointer: str, limits: SchemaLimits) -> None:
         if text == "(":
             repeats.append(1)
             if len(repeats) - 1 > limits.pattern_groups:
-                raise _beyond("a pattern", len(repeats) - 1, "nested groups or more", limits.pattern_groups, pointer)
+                raise beyond("a pattern", len(repeats) - 1, "nested groups or more", limits.pattern_groups, pointer)
             continue
         factor = repeats.pop() if text == ")" and len(repeats) > 1 else 1
         while quantifier := _QUANTIFIER.match(pattern, position):
             factor *= max(1, int(quantifier[1]), int(quantifier[2] or 0))
             position = quantifier.end()
         if factor > limits.repetition:
-            raise _beyond("a pattern", min(factor, 10**9), "repetitions or more", limits.repetition, pointer)
+            raise beyond("a pattern", min(factor, 10**9), "repetitions or more", limits.repetition, pointer)
         repeats[-1] = max(repeats[-1], factor)
 
 
-def _beyond(
-    what: str, found: float, unit: str, limit: int, pointer: str, hint: str = "make the schema smaller"
+def encoded_size(text: str, limit: int) -> int:
+    """UTF-8 bytes of `text`. Text that is far too long is not encoded: a character is at least one byte."""
+    return len(text) if len(text) > limit else len(text.encode(errors="surrogatepass"))
+
+
+def beyond(
+    what: str, found: float, unit: str, limit: int, where: str, hint: str = "make the schema smaller"
 ) -> InvalidSchema:
+    """The error for a limit that was exceeded."""
     amount = " ".join(part for part in (str(found), unit) if part)
-    return InvalidSchema(f"{what}: {amount}, the limit is {limit}", where=pointer, hint=hint)
+    return InvalidSchema(f"{what}: {amount}, the limit is {limit}", where=where, hint=hint)

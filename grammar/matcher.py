@@ -199,5 +199,5 @@ def dead_end() -> InvalidSchema:
     return InvalidSchema(
         "no token of this model's vocabulary can follow",
         where="#",
-        hint="the schema needs a character that the tokenizer cannot spell, or no finite value satisfies it",
+        hint="the grammar needs a character that the tokenizer cannot spell, or no finite text satisfies it",
     )

@@ -131,7 +131,8 @@ class GrammarBackend(Protocol):
         """Compile `spec`; exact or refused.
 
         Raises:
-            InvalidSchema: not a JSON Schema, outside the limits, or a schema that no value satisfies.
-            UnenforceableSchema: a keyword that this backend would not enforce exactly; `where` lists the paths.
+            InvalidSchema: not what its kind says (a JSON Schema, a pattern), outside the limits, or without any text.
+            UnenforceableSchema: a keyword or a construct that this backend would not enforce exactly; `where` is the
+                place, or lists the paths.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..errors import EngineUnavailable
 from ..runtime.client.engine import EngineHandle
@@ -88,7 +88,15 @@ class _Named:
 _named = _Named()
 
 
-def find_link(engine: Engine | str | None, hub: Hub) -> Link:
+class Linked(Protocol):
+    """What `Program.on` takes besides a name: an `Engine`, or `testing.Scripted`."""
+
+    def link(self, hub: Hub) -> Link:
+        """The line of this process's programs to the engine."""
+        ...
+
+
+def find_link(engine: Linked | str | None, hub: Hub) -> Link:
     """The line to `engine`, which may be a name; None takes RAMIFY_ENGINE. Raises EngineUnavailable without one."""
     if engine is None:
         engine = _from_environment()

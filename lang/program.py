@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import InvalidRequest, NodeError, RamifyError
 from ..runtime.protocol.graph import RunOptions
-from .engines import Engine, find_link
+from .engines import Linked, find_link
 from .events import EventQueue
 from .expr import Argument
 from .hub import current_run, shared_hub
@@ -29,7 +29,7 @@ R = TypeVar("R")
 class ProgramOptions(msgspec.Struct, frozen=True):
     """Options of a program's runs: see `Program.on`."""
 
-    engine: Engine | str | None = None
+    engine: Linked | str | None = None
     timeout: float | None = None
     seed: int = 0
     tenant: str = ""
@@ -55,7 +55,7 @@ class Program(Generic[P, R]):
 
     def on(
         self,
-        engine: Engine | str | None = None,
+        engine: Linked | str | None = None,
         *,
         timeout: float | None = None,
         seed: int = 0,
@@ -66,7 +66,8 @@ class Program(Generic[P, R]):
         """The same program, bound.
 
         Args:
-            engine: an `Engine`, "seedling" or a model directory; None takes the environment's RAMIFY_ENGINE.
+            engine: an `Engine`, "seedling", a model directory, or a `testing.Scripted`; None takes the environment's
+                RAMIFY_ENGINE.
             timeout: seconds for a whole run; what is left fails with `DeadlineExceeded`.
             seed: key of everything random in a run; a node's draws depend on it and on the node's path alone.
             tenant: runs of different tenants never share KV.

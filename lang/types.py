@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidType
-from ..grammar.spec import GrammarSpec, JsonSchema
+from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
 
 
 def _text(text: str) -> str:
@@ -25,7 +25,8 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     """The grammar that text must match to be a `type_`, and the function from such text to the value.
 
     Args:
-        type_: a Python type; a dict is taken as a JSON Schema; None and `str` mean free text.
+        type_: a Python type; a dict is taken as a JSON Schema; a `Regex`, `Choices` or `Lark` grammar is taken as it is
+            and gives a string; None and `str` mean free text.
 
     Returns:
         (None, identity) for free text.
@@ -35,6 +36,10 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     """
     if type_ is None or type_ is str:
         return None, _text
+    if isinstance(type_, JsonSchema):
+        return type_, json.loads
+    if isinstance(type_, Regex | Choices | Lark):
+        return type_, _text
     if isinstance(type_, dict):
         return JsonSchema(json.dumps(type_)), json.loads
     if _is_pydantic(type_):
@@ -54,11 +59,11 @@ def schema(type_: Any) -> dict[str, Any]:
     """The JSON Schema that `gen(type=type_)` enforces, for prompts that describe it.
 
     Raises:
-        InvalidType: no schema can be made from it, or it is free text.
+        InvalidType: no schema can be made from it, or its values are text.
     """
     grammar, _ = grammar_of(type_)
-    if grammar is None:
-        raise InvalidType(f"{_name(type_)} is free text and has no schema", hint="use a type with structure")
+    if not isinstance(grammar, JsonSchema):
+        raise InvalidType(f"{_name(type_)} is text and has no JSON Schema", hint="use a type with structure")
     decoded: dict[str, Any] = json.loads(grammar.schema)
     return decoded
 

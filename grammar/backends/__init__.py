@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidRequest
-from ..limits import DEFAULT_LIMITS, SchemaLimits
+from ..limits import DEFAULT_LIMITS, GrammarLimits
 
 if TYPE_CHECKING:
     from ..state import GrammarBackend
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 DEFAULT_BACKEND = "llguidance"
 
 
-def _llguidance(vocabulary: Vocabulary, limits: SchemaLimits) -> GrammarBackend:
+def _llguidance(vocabulary: Vocabulary, limits: GrammarLimits) -> GrammarBackend:
     from .llguidance import LLGuidanceBackend
 
     return LLGuidanceBackend(vocabulary, limits)
 
 
-def _xgrammar(vocabulary: Vocabulary, limits: SchemaLimits) -> GrammarBackend:
+def _xgrammar(vocabulary: Vocabulary, limits: GrammarLimits) -> GrammarBackend:
     from .xgrammar import XGrammarBackend
 
     return XGrammarBackend(vocabulary, limits)
 
 
-BACKENDS: dict[str, Callable[[Vocabulary, SchemaLimits], GrammarBackend]] = {
+BACKENDS: dict[str, Callable[[Vocabulary, GrammarLimits], GrammarBackend]] = {
     "llguidance": _llguidance,
     "xgrammar": _xgrammar,
 }
 
 
 def make_backend(
-    vocabulary: Vocabulary, name: str = DEFAULT_BACKEND, limits: SchemaLimits = DEFAULT_LIMITS
+    vocabulary: Vocabulary, name: str = DEFAULT_BACKEND, limits: GrammarLimits = DEFAULT_LIMITS
 ) -> GrammarBackend:
     """The backend called `name`, for one vocabulary. Costs up to a second: make it once a model.
 

@@ -1,5 +1,5 @@
-"""JSON Schema through llguidance: the default backend, because it compiles in about a millisecond and accepted nothing
-invalid in our samples.
+"""Every kind of grammar through llguidance: the default backend, because it compiles in about a millisecond and
+accepted nothing invalid in our samples.
 
 Three things are set apart from the library's defaults. Text that the grammar forces is not forced *as tokens*
 (`no_forcing`): by default the mask then offers only the canonical token while other spellings are still accepted, so
@@ -12,22 +12,26 @@ could come from that state.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import llguidance
 import msgspec
 import numpy as np
 
-from ..limits import DEFAULT_LIMITS, SchemaLimits, check_schema
+from ..choices import check_choices
+from ..lark_check import read_lark
+from ..limits import DEFAULT_LIMITS, GrammarLimits, check_schema
 from ..matcher import MatcherState, dead_end
 from ..narrow import close_objects
+from ..regex import parse_regex
 from ..schema import SchemaNode, subschemas
-from .llguidance_errors import refusal, runtime_refusal
+from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from .llguidance_errors import refusal, runtime_refusal, text_refusal
+from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
     from ...errors import InvalidSchema
-    from ..spec import GrammarSpec
     from ..state import MaskRows
     from ..vocabulary import Vocabulary
 
@@ -54,6 +58,9 @@ _PARSER_LIMITS = {
     "verbose_errors": False,
 }
 
+_KINDS: dict[type[GrammarSpec], str] = {JsonSchema: "schema", Regex: "pattern", Choices: "choices", Lark: "grammar"}
+"""What a grammar is called in messages."""
+
 # The library does not say what it holds: grammars of 420 characters took 58 KiB each, before their lexers grew.
 _BASE_BYTES = 64 * 1024
 _BYTES_PER_CHARACTER = 64
@@ -65,7 +72,7 @@ class LLGuidanceBackend:
     name = "llguidance"
 
     def __init__(
-        self, vocabulary: Vocabulary, limits: SchemaLimits = DEFAULT_LIMITS, *, num_threads: int | None = None
+        self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS, *, num_threads: int | None = None
     ) -> None:
         """
         Args:
@@ -80,25 +87,48 @@ class LLGuidanceBackend:
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
-        schema = check_schema(spec, self._limits)
-        if any(here.keyword == "oneOf" for here in subschemas(schema)):
-            # The library proves the alternatives apart. That must hold for the schema as written: closing its objects
-            # sets alternatives apart that are not, and is a narrowing only where they are.
-            self._start(_grammar_text(schema, spec.any_whitespace), schema)
-        text = _grammar_text(close_objects(schema), spec.any_whitespace)
-        matcher = self._start(text, schema)
-        grammar = LLGuidanceGrammar(spec.key(), matcher, self._filler, self._vocabulary, len(text))
+        if isinstance(spec, JsonSchema):
+            text, matcher = self._start_schema(spec)
+        else:
+            text = self._write(spec)
+            matcher = self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)]))
+        grammar = LLGuidanceGrammar(spec, matcher, self._filler, self._vocabulary, len(text))
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
 
-    def _start(self, text: str, schema: SchemaNode) -> Any:
-        """A matcher at the start of a grammar; `schema` is for the error's path."""
+    def _write(self, spec: Regex | Choices | Lark) -> str:
+        """The library's text for a grammar that is checked in full before."""
+        limits = self._limits
+        match spec:
+            case Regex(pattern):
+                return write_expression(parse_regex(pattern, limits), limits)
+            case Choices():
+                return write_choices(check_choices(spec, limits))
+            case Lark(grammar):
+                return write_grammar(read_lark(grammar, limits), limits)
+
+    def _start_schema(self, spec: JsonSchema) -> tuple[str, Any]:
+        """The library's text for a schema, and a matcher at its start."""
+        schema = check_schema(spec, self._limits)
+
+        def refuse(reason: str) -> InvalidSchema:
+            return refusal(reason, schema)
+
+        if any(here.keyword == "oneOf" for here in subschemas(schema)):
+            # The library proves the alternatives apart. That must hold for the schema as written: closing its objects
+            # sets alternatives apart that are not, and is a narrowing only where they are.
+            self._start(_grammar_text(schema, spec.any_whitespace), refuse)
+        text = _grammar_text(close_objects(schema), spec.any_whitespace)
+        return text, self._start(text, refuse)
+
+    def _start(self, text: str, refuse: Callable[[str], InvalidSchema]) -> Any:
+        """A matcher at the start of a grammar; `refuse` makes an error of the library's message."""
         matcher = llguidance.LLMatcher(self._tokenizer, text, log_level=0, limits=self._parser_limits)
         if matcher.is_error():
-            raise refusal(matcher.get_error(), schema)
+            raise refuse(matcher.get_error())
         if warnings := matcher.get_grammar_warnings():
-            raise refusal("; ".join(warnings), schema)
+            raise refuse("; ".join(warnings))
         return matcher
 
 
@@ -112,8 +142,11 @@ class LLGuidanceGrammar:
 
     backend = LLGuidanceBackend.name
 
-    def __init__(self, key: str, start: Any, filler: _Filler, vocabulary: Vocabulary, num_characters: int) -> None:
-        self.key = key
+    def __init__(
+        self, spec: GrammarSpec, start: Any, filler: _Filler, vocabulary: Vocabulary, num_characters: int
+    ) -> None:
+        self.key = spec.key()
+        self.kind = _KINDS[type(spec)]
         self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * num_characters
         self.healthy = True
         self.filler = filler
@@ -169,7 +202,7 @@ class _Matcher:
         if message.startswith("NoExtension"):
             return dead_end()
         self._grammar.healthy = False
-        return runtime_refusal(message)
+        return runtime_refusal(message, self._grammar.kind)
 
     def _check(self) -> None:
         if (error := self.failure()) is not None:

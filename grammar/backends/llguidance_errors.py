@@ -1,6 +1,7 @@
 """llguidance's refusals as errors of ours: which of the two types, and the paths in the schema.
 
-The library reports a keyword or a value, not a place. The place is found again by looking for that keyword, value or
+Schemas are what it still judges; the other kinds of grammar reach it checked, so that only its own limits are left. The
+library reports a keyword or a value, not a place. The place is found again by looking for that keyword, value or
 pattern in the schema; several paths are named where several fit.
 """
 
@@ -133,11 +134,26 @@ def refusal(message: str, schema: SchemaNode) -> InvalidSchema:
     )
 
 
-def runtime_refusal(message: str) -> InvalidSchema:
-    """The error for a matcher that failed while it was used."""
-    reason = (message.strip() or "no reason was given").splitlines()[0]
+def text_refusal(message: str, kind: str) -> InvalidSchema:
+    """The error for a grammar other than a schema that the library did not compile.
+
+    Args:
+        message: the library's message.
+        kind: what kind of grammar it is.
+    """
     return InvalidSchema(
-        f"llguidance gave up on this schema while generating: {reason[:300]}",
-        where="#",
-        hint="make the patterns and bounds of the schema simpler",
+        f"llguidance cannot compile this {kind}: {_first_line(message)}", where="#", hint=f"make the {kind} smaller"
     )
+
+
+def runtime_refusal(message: str, kind: str) -> InvalidSchema:
+    """The error for a matcher that failed while it was used; arguments as for `text_refusal`."""
+    return InvalidSchema(
+        f"llguidance gave up on this {kind} while generating: {_first_line(message)}",
+        where="#",
+        hint=f"make the patterns and bounds of the {kind} simpler",
+    )
+
+
+def _first_line(message: str) -> str:
+    return (message.strip() or "no reason was given").splitlines()[0][:300]

@@ -1,9 +1,11 @@
-"""JSON Schema through xgrammar, for those who ask for it by name: its masks are cheap where strings are unbounded.
+"""JSON Schema and choices through xgrammar, for those who ask for it by name: its masks are cheap where strings are
+unbounded.
 
 It weakens many keywords without saying so, so `xgrammar_gate.py` lets through only what it enforces. Its compiler
 cannot be stopped or bounded from outside; the limits on the schema, closed objects (open ones compile 30 times slower)
-and one thread a compilation are what keeps it in check here. And it takes surrogates spelled in UTF-8 for characters,
-which no UTF-8 text holds: `_Surrogates` takes them out.
+and one thread a compilation are what keeps it in check here. Regular expressions and context-free grammars are refused
+by name: a hundred word characters in a row cost it 2.4 s and 44 MB. And it takes surrogates spelled in UTF-8 for
+characters, which no UTF-8 text holds: `_Surrogates` takes them out.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ import msgspec
 import numpy as np
 import xgrammar
 
-from ...errors import InvalidSchema
-from ..limits import DEFAULT_LIMITS, SchemaLimits, check_schema
+from ...errors import InvalidSchema, UnenforceableSchema
+from ..choices import check_choices
+from ..limits import DEFAULT_LIMITS, GrammarLimits, check_schema
 from ..matcher import MatcherState, dead_end
 from ..narrow import close_objects
+from ..spec import Choices, GrammarSpec, JsonSchema
 from .xgrammar_gate import check_enforceable
+from .xgrammar_text import write_choices
 
 if TYPE_CHECKING:
-    from ..spec import GrammarSpec
     from ..state import MaskRows
     from ..vocabulary import Vocabulary
 
@@ -35,7 +39,7 @@ class XGrammarBackend:
 
     name = "xgrammar"
 
-    def __init__(self, vocabulary: Vocabulary, limits: SchemaLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS) -> None:
         self._vocabulary = vocabulary
         self._limits = limits
         self._filler = _Filler()
@@ -51,18 +55,8 @@ class XGrammarBackend:
         self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
 
     def compile(self, spec: GrammarSpec) -> XGrammarGrammar:
-        schema = check_schema(spec, self._limits)
-        check_enforceable(schema)
-        text = msgspec.json.encode(close_objects(schema)).decode()
         try:
-            compiled = self._compiler.compile_json_schema(
-                text,
-                any_whitespace=spec.any_whitespace,
-                separators=(",", ":") if spec.any_whitespace else (", ", ": "),
-                max_whitespace_cnt=_MAX_WHITESPACE if spec.any_whitespace else None,
-                # Strict mode would close arrays and objects where the schema is silent; what we close is written out.
-                strict_mode=False,
-            )
+            compiled = self._compile(spec)
         except RuntimeError as error:
             reason = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error).strip())[:300]
             raise InvalidSchema(
@@ -72,6 +66,28 @@ class XGrammarBackend:
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
+
+    def _compile(self, spec: GrammarSpec) -> Any:
+        match spec:
+            case JsonSchema():
+                schema = check_schema(spec, self._limits)
+                check_enforceable(schema)
+                return self._compiler.compile_json_schema(
+                    msgspec.json.encode(close_objects(schema)).decode(),
+                    any_whitespace=spec.any_whitespace,
+                    separators=(",", ":") if spec.any_whitespace else (", ", ": "),
+                    max_whitespace_cnt=_MAX_WHITESPACE if spec.any_whitespace else None,
+                    # Strict mode would close arrays and objects where the schema is silent; what we close is written.
+                    strict_mode=False,
+                )
+            case Choices():
+                return self._compiler.compile_grammar(write_choices(check_choices(spec, self._limits)))
+            case _:
+                raise UnenforceableSchema(
+                    f"xgrammar is not asked to enforce a {type(spec).__name__}",
+                    where=type(spec).__name__,
+                    hint="use the default backend",
+                )
 
 
 class XGrammarGrammar:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
@@ -338,3 +340,23 @@ def test_calling_a_program_says_how_to_run_it() -> None:
     with pytest.raises(InvalidRequest) as caught:
         program()
     assert ".run(" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("grammar", "matches"),
+    [
+        (rf.Regex(r"[a-c]{2,4}-\d"), lambda text: re.fullmatch(r"[a-c]{2,4}-\d", text)),
+        (rf.Choices(("red", "redder", "blue")), lambda text: text in ("red", "redder", "blue")),
+        (rf.Lark('start: "(" start ")" | "x"'), lambda text: text.strip("()") == "x" and len(text) % 2),
+    ],
+)
+def test_regex_choices_and_lark_hold_to_the_letter(
+    engine: rf.Engine, grammar: rf.Regex | rf.Choices | rf.Lark, matches: Callable[[str], object]
+) -> None:
+    @rf.function
+    def program(s: rf.State) -> str:
+        s += "a" + rf.gen("x", type=grammar, max_tokens=200, temperature=1.0)
+        return s["x"]
+
+    for seed in range(4):
+        assert matches(program.on(engine, seed=seed).run())

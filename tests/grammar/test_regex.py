@@ -1,4 +1,4 @@
-r"""Patterns mean what `re.fullmatch` says, or are refused at their character: nothing is dropped, nothing read otherwise."""
+"""Patterns mean what `re.fullmatch` says, or are refused at their character: nothing is dropped or read otherwise."""
 
 from __future__ import annotations
 

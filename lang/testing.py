@@ -1,0 +1,253 @@
+"""Unit tests for programs: `Scripted` is an engine without a model, which answers from a script and records what it
+saw.
+
+    engine = Scripted({"kind": "bug", "fix": [Fix("a", 1), Fix("b", 2)]})
+    assert triage.on(engine).run("It crashes.") == Fix("a", 1)
+    assert engine.calls[0].messages[-1] == {"role": "user", "content": "It crashes."}
+
+Answers of typed gens are checked against the gen's schema with an independent validator, so a script cannot promise
+what a model could not give.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..errors import Cancelled, InvalidRequest, OutputInvalid, RamifyError, to_info
+from ..grammar.spec import JsonSchema
+from ..runtime.protocol.graph import (
+    Argument,
+    CancelStream,
+    ClientMessage,
+    CloseRole,
+    CloseRun,
+    EngineReply,
+    Fork,
+    Gen,
+    GraphDelta,
+    GraphNode,
+    NodeDone,
+    NodeFailed,
+    OpenRole,
+    Read,
+    Release,
+    RunClosed,
+    RunReport,
+    StreamIds,
+    Text,
+    TextDelta,
+    Usage,
+    ValueEdge,
+)
+from .hub import Hub
+from .link import Link
+
+
+class Raw(str):
+    """An answer that is the generated text itself, also for a typed gen; it is not checked."""
+
+    __slots__ = ()
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One gen that the script answered.
+
+    Attributes:
+        name: what the program calls it.
+        path: its structural path.
+        messages: the chat in front of it, the open turn last with what it holds so far.
+        text: everything in front of it, without any template.
+        schema: the JSON Schema it was constrained to, None for text; other grammars are in `gen.grammar`.
+        gen: the node itself, with its sampling options.
+    """
+
+    name: str
+    path: str
+    messages: list[dict[str, str]]
+    text: str
+    schema: dict[str, Any] | None
+    gen: Gen
+
+
+Answers: TypeAlias = "Mapping[str, Any] | Sequence[Any] | Callable[[Call], Any]"
+
+
+class Scripted:
+    """A fake engine for `Program.on`.
+
+    Args:
+        answers: by name (a list is used up in order, anything else answers every time), a list for all gens in order of
+            arrival, or a function of the `Call`. An answer is a value of the gen's type, `Raw` text, or an exception,
+            which fails the node.
+
+    Attributes:
+        calls: what was asked, in order.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        self.calls: list[Call] = []
+        self._answers = answers
+        self._used: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def link(self, hub: Hub) -> Link:
+        """The line of programs to this engine."""
+        link = Link(hub)
+        link.attach(_ScriptedConnection(self, link.on_reply))
+        return link
+
+    def answer(self, call: Call) -> str:
+        """The text for a call; raises what the script says, or InvalidRequest if it says nothing."""
+        with self._lock:
+            self.calls.append(call)
+            value = self._find(call)
+        if isinstance(value, BaseException):
+            raise value
+        if isinstance(value, Raw):
+            return str(value)
+        if call.schema is None:
+            return value if isinstance(value, str) else _json(value)
+        text = _json(value)
+        _validate(call, text)
+        return text
+
+    def _find(self, call: Call) -> Any:
+        if callable(self._answers):
+            return self._answers(call)
+        if isinstance(self._answers, Mapping):
+            if call.name not in self._answers:
+                known = ", ".join(self._answers)
+                raise InvalidRequest(
+                    f"the script has no answer for {call.name!r}", where=call.path, hint=f"it has {known}"
+                )
+            answers, key = self._answers[call.name], call.name
+            if not isinstance(answers, list):
+                return answers
+        else:
+            answers, key = self._answers, ""
+        used = self._used.get(key, 0)
+        if used >= len(answers):
+            raise InvalidRequest(
+                f"the script has {len(answers)} answers, and {call.name!r} asks for one more", where=call.path
+            )
+        self._used[key] = used + 1
+        return answers[used]
+
+
+class _Stream:
+    """What a stream holds, as text and as turns."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.turns: list[dict[str, str]] = []
+        self.in_turn = False
+        self.error: RamifyError | None = None
+
+    def fork(self) -> _Stream:
+        child = _Stream()
+        child.text, child.in_turn, child.error = self.text, self.in_turn, self.error
+        child.turns = [dict(turn) for turn in self.turns]
+        return child
+
+    def append(self, text: str) -> None:
+        self.text += text
+        if self.in_turn:
+            self.turns[-1]["content"] += text
+
+
+class _ScriptedConnection:
+    """Answers each delta at once, in order; nothing is ever pending."""
+
+    def __init__(self, engine: Scripted, on_reply: Callable[[EngineReply], None]) -> None:
+        self._engine = engine
+        self._on_reply = on_reply
+        self._streams: dict[tuple[int, int], _Stream] = {}
+        self._values: dict[tuple[int, int], str | RamifyError] = {}
+
+    def send(self, message: ClientMessage) -> None:
+        if isinstance(message, CloseRun):
+            for table in (self._streams, self._values):
+                for key in [key for key in table if key[0] == message.run]:
+                    del table[key]
+            self._on_reply(RunClosed(message.run, RunReport(0, 0, 0, 0, 0, 0, 0, 0, 0)))
+        elif isinstance(message, GraphDelta):
+            self._streams.setdefault((message.run, 0), _Stream())
+            for node in message.nodes:
+                self._take(message.run, node)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _take(self, run: int, node: GraphNode) -> None:
+        stream = self._streams[run, node.stream]
+        match node:
+            case Text() | Argument():
+                stream.append(node.text)
+            case ValueEdge():
+                value = self._values[run, node.source]
+                if isinstance(value, RamifyError):
+                    stream.error = stream.error or value
+                else:
+                    stream.append(value)
+            case OpenRole():
+                stream.turns.append({"role": node.role, "content": ""})
+                stream.in_turn = True
+            case CloseRole():
+                stream.in_turn = False
+            case Gen():
+                self._gen(run, stream, node)
+            case Fork():
+                self._streams[run, node.child] = stream.fork()
+            case Read():
+                if stream.error is not None:
+                    self._on_reply(NodeFailed(run, node.node, to_info(stream.error)))
+                else:
+                    self._on_reply(StreamIds(run, node.node, b"", stream.text))
+            case CancelStream():
+                stream.error = stream.error or Cancelled("the stream was cancelled")
+            case Release():
+                pass
+
+    def _gen(self, run: int, stream: _Stream, gen: Gen) -> None:
+        schema = msgspec.json.decode(gen.grammar.schema) if isinstance(gen.grammar, JsonSchema) else None
+        messages = [dict(turn) for turn in stream.turns]
+        try:
+            if stream.error is not None:
+                raise stream.error
+            text = self._engine.answer(Call(gen.name, gen.path, messages, stream.text, schema, gen))
+        except Exception as error:
+            ours = error if isinstance(error, RamifyError) else RamifyError(f"{type(error).__name__}: {error}")
+            self._values[run, gen.node] = stream.error = ours
+            self._on_reply(NodeFailed(run, gen.node, to_info(ours)))
+            return
+        self._values[run, gen.node] = text
+        stream.append(text)
+        if gen.events:
+            self._on_reply(TextDelta(run, gen.node, text))
+        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", Usage(0, 0, 0, 0)))
+
+
+def _json(value: Any) -> str:
+    dump = getattr(value, "model_dump_json", None)  # a pydantic model writes itself
+    return str(dump()) if callable(dump) else msgspec.json.encode(value).decode()
+
+
+def _validate(call: Call, text: str) -> None:
+    """Raise OutputInvalid unless `text` validates against the call's schema."""
+    try:
+        import jsonschema
+    except ImportError:
+        raise InvalidRequest("Scripted checks answers with jsonschema", hint="pip install jsonschema") from None
+    try:
+        jsonschema.validate(msgspec.json.decode(text), call.schema)
+    except jsonschema.ValidationError as error:
+        where = f"{call.path} {error.json_path}"
+        raise OutputInvalid(
+            f"the script's answer for {call.name!r} is not of its type: {error.message}",
+            where=where,
+            hint="answer with a value of the gen's type, or with Raw(text)",
+        ) from None

@@ -17,6 +17,7 @@ from __future__ import annotations
 from . import errors
 from .grammar.spec import Choices, Lark, Regex
 from .lang import testing
+from .lang.batch import Item
 from .lang.engines import Engine
 from .lang.parallel import best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Choices",
     "Engine",
+    "Item",
     "Lark",
     "Program",
     "Regex",

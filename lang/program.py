@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import msgspec
 
 from ..errors import InvalidRequest, NodeError, RamifyError
 from ..runtime.protocol.graph import RunOptions
+from .batch import Item, Journal, return_type, run_batch
 from .engines import Linked, find_link
 from .events import EventQueue
 from .expr import Argument
@@ -96,6 +99,29 @@ class Program(Generic[P, R]):
     def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a run and return at once."""
         return self.launch(find_link(self._options.engine, shared_hub()), *args, **kwargs)
+
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        window: int = 256,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> Iterator[Item[R]]:
+        """Run the program once for each row and give the items as they end.
+
+        Args:
+            rows: the keyword arguments of each run; read as runs are started.
+            key: names a row, for the journal; its place in `rows` by default.
+            window: rows on the engine at once.
+            journal: a file that remembers what is done, so that the same call goes on where it stopped.
+
+        Raises:
+            InvalidRequest: two rows have one key, or the file is not a journal.
+        """
+        link = find_link(self._options.engine, shared_hub())
+        done = Journal(None if journal is None else Path(journal), return_type(self._body))
+        return run_batch(self.launch, link, rows, key, window, done)
 
     def launch(self, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """`start` on a given line to an engine: what simulations use."""

@@ -1,0 +1,157 @@
+"""`Program.batch`: one program over many rows, some at a time, resumable by key.
+
+Each row is a run of its own, so one that fails is an `Item` with its error and the others go on. With a journal, what
+is done is written as it is done, one JSON line an item; starting the same batch again gives those items from the journal
+and runs the rest. Only `window` rows are ever on the engine at once, however long `rows` is.
+"""
+
+from __future__ import annotations
+
+import queue
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ..errors import InvalidRequest
+from .link import Link
+from .run import Run
+
+R = TypeVar("R")
+
+
+class Item(msgspec.Struct, Generic[R], frozen=True):
+    """One row's outcome.
+
+    Attributes:
+        key: the row's key.
+        index: its place in `rows`.
+        value: what the program returned; None if it failed.
+        error: why it failed; a `NodeError` has the node's path and source line.
+        resumed: the value comes from the journal, nothing was run.
+    """
+
+    key: str
+    index: int
+    value: R | None = None
+    error: BaseException | None = None
+    resumed: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+class Journal:
+    """Values by key, appended to a file of JSON lines. A last line that was cut off is dropped.
+
+    Raises:
+        InvalidRequest: another line is not an entry of a journal.
+    """
+
+    def __init__(self, path: Path | None, type_: Any) -> None:
+        self._path = path
+        self._type = type_
+        self._done: dict[str, Any] = {}
+        if path is not None and path.exists():
+            lines = path.read_bytes().split(b"\n")
+            whole, rest = lines[:-1], lines[-1]
+            if rest:  # the process ended while it wrote this line
+                path.write_bytes(b"".join(line + b"\n" for line in whole))
+            for number, line in enumerate(whole, 1):
+                try:
+                    entry = msgspec.json.decode(line, type=dict[str, Any])
+                    self._done[entry["key"]] = entry["value"]
+                except (msgspec.DecodeError, KeyError) as error:
+                    raise InvalidRequest(
+                        f"not a journal of a batch: {error}", where=f"{path}:{number}", hint="name another file"
+                    ) from None
+
+    def find(self, key: str) -> tuple[bool, Any]:
+        """Whether the key is done, and its value as the program's return type."""
+        if key not in self._done:
+            return False, None
+        value = self._done[key]
+        return True, value if self._type is None else _revive(value, self._type)
+
+    def add(self, key: str, value: Any) -> None:
+        """Write one entry through to the file."""
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode({"key": key, "value": value}, enc_hook=_plain) + b"\n")
+
+
+def run_batch(
+    launch: Callable[..., Run[R]],
+    link: Link,
+    rows: Iterable[Mapping[str, Any]],
+    key: Callable[[Mapping[str, Any]], str] | None,
+    window: int,
+    journal: Journal,
+) -> Iterator[Item[R]]:
+    """Items in the order in which their runs end; closing the iterator cancels what is in flight."""
+    if window < 1:
+        raise InvalidRequest(f"window is {window}", hint="run at least one row at a time")
+    ended: queue.SimpleQueue[tuple[int, str, Run[R]]] = queue.SimpleQueue()
+    running: dict[int, Run[R]] = {}
+    seen: set[str] = set()
+
+    def collect() -> Item[R]:
+        index, name, run = ended.get()
+        del running[index]
+        error = run._future.exception()
+        if error is not None:
+            return Item(name, index, error=error)
+        value = run._future.result()
+        journal.add(name, value)
+        return Item(name, index, value)
+
+    try:
+        for index, row in enumerate(rows):
+            name = str(index) if key is None else key(row)
+            if name in seen:
+                raise InvalidRequest(
+                    f"two rows have the key {name!r}", where=f"row {index}", hint="keys name one row each"
+                )
+            seen.add(name)
+            done, value = journal.find(name)
+            if done:
+                yield Item(name, index, value, resumed=True)
+                continue
+            while len(running) >= window:
+                yield collect()
+            run = running[index] = launch(link, **row)
+            run._future.add_done_callback(lambda _, entry=(index, name, run): ended.put(entry))  # type: ignore[misc]
+        while running:
+            yield collect()
+    finally:
+        for run in running.values():
+            run.cancel()
+
+
+def return_type(body: Callable[..., Any]) -> Any:
+    """The annotated return type, by which values from a journal are revived; None without one."""
+    try:
+        return typing.get_type_hints(body).get("return")
+    except (NameError, TypeError):
+        return None
+
+
+def _revive(value: Any, type_: Any) -> Any:
+    """A JSON value as the program's type again; as it is, if the type says nothing about JSON."""
+    validate = getattr(type_, "model_validate", None)
+    if callable(validate):
+        return validate(value)
+    try:
+        return msgspec.convert(value, type_)
+    except (msgspec.ValidationError, TypeError):
+        return value
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)  # a pydantic model
+    if callable(dump):
+        return dump(mode="json")
+    raise NotImplementedError(f"{type(value).__name__} cannot be written to a journal")

@@ -1,8 +1,8 @@
 """`Program.batch`: one program over many rows, some at a time, resumable by key.
 
 Each row is a run of its own, so one that fails is an `Item` with its error and the others go on. With a journal, what
-is done is written as it is done, one JSON line an item; starting the same batch again gives those items from the journal
-and runs the rest. Only `window` rows are ever on the engine at once, however long `rows` is.
+is done is written as it is done, one JSON line an item; starting the same batch again gives those items from the
+journal and runs the rest. Only `window` rows are ever on the engine at once, however long `rows` is.
 """
 
 from __future__ import annotations

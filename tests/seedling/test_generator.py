@@ -7,7 +7,6 @@ import re
 
 import jsonschema
 import pytest
-
 from ramify.seedling.training import entities, mixture, things
 from ramify.seedling.training.chat import render
 from ramify.seedling.training.draw import Draw, Phrases, Pool, Split, is_held_out
@@ -48,7 +47,9 @@ def test_made_up_words_and_numbers_lie_in_their_split(split: Split) -> None:
 
 
 def test_held_out_names_do_not_occur_in_training_conversations() -> None:
-    trained = {word for seed in range(3000) for turn in mixture.case(seed).turns for word in re.findall(r"\w+", turn.text)}
+    trained = {
+        word for seed in range(3000) for turn in mixture.case(seed).turns for word in re.findall(r"\w+", turn.text)
+    }
     d = Draw(5, Split.HELD_OUT)
     words = {entities.word(d) for _ in range(400)}
     long = {word for word in words if len(word) > 6}

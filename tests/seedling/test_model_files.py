@@ -8,9 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from ramify import seedling
 from ramify.seedling.training import mixture
 from ramify.seedling.training.case import Turn
@@ -18,6 +15,8 @@ from ramify.seedling.training.chat import END, START, Encoder, render
 from ramify.seedling.training.decode import Greedy
 from ramify.seedling.training.draw import Split
 from ramify.seedling.training.evaluate import judge
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 LIMIT = 16 * 2**20
 
@@ -84,7 +83,10 @@ def test_the_template_is_append_only_and_strips_nothing() -> None:
     for count in range(1, len(messages)):
         shorter = tokenizer.apply_chat_template(messages[:count], tokenize=False)
         assert whole.startswith(shorter)
-        assert tokenizer.apply_chat_template(messages[:count], return_dict=False) == ids[: len(tokenizer(shorter)["input_ids"])]
+        assert (
+            tokenizer.apply_chat_template(messages[:count], return_dict=False)
+            == ids[: len(tokenizer(shorter)["input_ids"])]
+        )
         prompt = tokenizer.apply_chat_template(messages[:count], tokenize=False, add_generation_prompt=True)
         assert prompt == shorter + f"{START}assistant\n"
 

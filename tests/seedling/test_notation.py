@@ -7,7 +7,6 @@ import enum
 import msgspec
 import pydantic
 import pytest
-
 from ramify.errors import InvalidSchema
 from ramify.seedling.notation import describe
 

@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
-
 from ramify import seedling
 from ramify.seedling.training import data, mixture
 from ramify.seedling.training.chat import Encoder
@@ -17,6 +14,8 @@ from ramify.seedling.training.decode import same
 from ramify.seedling.training.evaluate import BEGIN, FINISH, Row, write_card
 from ramify.seedling.training.model import Llama, Shape, block_mask, dense_mask, documents
 from ramify.seedling.training.train import Recipe, rate_at
+from tokenizers import Tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM
 
 TINY = Shape(vocabulary=50, hidden=32, layers=2, heads=4, kv_heads=2, mlp=48, head=16)
 

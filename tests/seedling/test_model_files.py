@@ -15,7 +15,7 @@ from ramify.seedling.training.chat import END, START, Encoder, render
 from ramify.seedling.training.decode import Greedy
 from ramify.seedling.training.draw import Split
 from ramify.seedling.training.evaluate import judge
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 LIMIT = 16 * 2**20
@@ -101,10 +101,15 @@ def test_turns_encoded_one_by_one_have_the_ids_of_the_whole_conversation(tokeniz
         assert tokenizer.decode(marked, skip_special_tokens=False) == trained
 
 
+def test_every_byte_has_an_id_of_its_own(tokenizer: Tokenizer) -> None:
+    assert all(tokenizer.token_to_id(letter) is not None for letter in pre_tokenizers.ByteLevel.alphabet())
+    assert len(pre_tokenizers.ByteLevel.alphabet()) == 256
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_survive_the_tokenizer(tokenizer: Tokenizer, data: bytes) -> None:
-    text = data.decode("latin-1")
+    text = data.decode("utf-8", errors="replace") + data.decode("latin-1")
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
 
 

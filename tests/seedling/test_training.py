@@ -1,7 +1,8 @@
-"""The training code computes what it says: the same function as `transformers`, per conversation, at the right places."""
+"""The training code computes what it says: what `transformers` computes, for each conversation by itself."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_packing_keeps_every_conversation_whole_and_marked(encoder: Encoder) -> 
     found = []
     for ids, flags in zip(block.ids_BS, block.flags_BS, strict=True):
         edges = [*np.flatnonzero(flags & data.STARTS), data.ROW]
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in itertools.pairwise(edges):
             marks = (flags[begin:end] & data.TARGET) != 0
             if marks.any():
                 found.append((tuple(ids[begin:end].tolist()), tuple(marks.tolist())))

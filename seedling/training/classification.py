@@ -10,6 +10,7 @@ from .case import Case, Turn, dumps, gold, system, user
 from .draw import Draw, Phrases
 from .extraction import SYSTEMS, instruction, words
 from .records import Json, enum_of, object_of
+from .topics import TOPICS
 
 _ASK = Phrases(
     "Classify the {k}: one of: {o}", "Classify the {k}: one of: {o}.", "What is the {k}? One of: {o}",
@@ -38,9 +39,9 @@ _PRESSURES = (
 
 def topic_labels(d: Draw, topic: str) -> tuple[str, list[str]]:
     """The right label and all options, in random order; sometimes none fits and `other` is right."""
-    others = d.sample([name for name in messages.TOPICS if name != topic], d.rng.randint(1, 5))
-    options = [d.pick(messages.TOPICS[name].labels) for name in others]
-    right = d.pick(messages.TOPICS[topic].labels)
+    others = d.sample([name for name in TOPICS if name != topic], d.rng.randint(1, 5))
+    options = [d.pick(TOPICS[name].labels) for name in others]
+    right = d.pick(TOPICS[topic].labels)
     if d.chance(0.12):
         right = "other"
         options.append("other")

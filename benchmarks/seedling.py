@@ -1,6 +1,6 @@
 """How often the bundled model is right: 1,000 held-out cases of each task, greedy, with and without grammar.
 
-    python benchmarks/seedling.py                    # print the table; about 15 minutes on two CPU cores
+    python benchmarks/seedling.py                    # print the table; 23 minutes on one CPU thread
     python benchmarks/seedling.py --cases 100        # a quick look
     python benchmarks/seedling.py --write            # put the table into the model card
 
@@ -35,7 +35,7 @@ def main() -> int:
         arguments.model, arguments.cases, novel, log=lambda line: print(line, file=sys.stderr, flush=True)
     )
     print(table(rows))
-    processor = f"{torch.get_num_threads()} {platform.machine()} CPU threads"
+    processor = f"{torch.get_num_threads()} {platform.machine()} CPU thread(s)"
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else processor
     print(f"{seconds:.0f} s on {where}")
     if arguments.write:

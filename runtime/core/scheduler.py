@@ -204,13 +204,20 @@ class Scheduler:
     # ---- admission ----------------------------------------------------------------------------------------------
 
     def _admit(self, builder: PlanBuilder) -> None:
+        promised: int | None = None
         while not self.table.full and builder.tokens < self.config.step_tokens:
             gen = self._head()
-            if gen is None or not self._try_open(builder, gen):
+            if gen is None:
                 return
+            if promised is None:
+                promised = sum(map(self._promise, self.table.active()))
+            row = self._try_open(builder, gen, promised)
+            if row is None:
+                return
+            promised += self._promise(row)
 
-    def _try_open(self, builder: PlanBuilder, gen: Gen) -> bool:
-        """Open a row for `gen` if its prompt and some growth fit beside the rows already open."""
+    def _try_open(self, builder: PlanBuilder, gen: Gen, promised: int) -> Row | None:
+        """Open a row for `gen` if its prompt and some growth fit beside the slots promised to the rows already open."""
         stream = gen.stream
         cursor, total = stream.cursor, stream.length
         assert cursor is not None
@@ -221,9 +228,10 @@ class Scheduler:
         growth = gen.max_new - gen.generated
         self.tree.lease(cursor, builder.step)
         need = total - cursor.length + (growth + SPARE_SLOTS if protected else min(growth, self.config.headroom))
-        if (len(self.table) and need > self._unpromised()) or not self._make_room(1):
+        available = self.pool.free_count + self.pool.quarantined_count + self.tree.evictable
+        if (len(self.table) and need > available - promised) or not self._make_room(1):
             self.tree.release(cursor, self.launched, builder.step)
-            return False
+            return None
         heapq.heappop(self._waiting)
         self._n_waiting -= 1
         gen.phase = Phase.RUNNING
@@ -236,7 +244,7 @@ class Scheduler:
         self.counters.admitted += 1
         builder.open(self._row_open(row))
         self._prefill(builder, row, alone=self._n_waiting == 0 and len(self._prefilling) == 1)
-        return True
+        return row
 
     def _row_open(self, row: Row) -> RowOpen:
         gen, stream = row.gen, row.gen.stream
@@ -252,14 +260,10 @@ class Scheduler:
             output_ids=pack(output),
         )
 
-    def _unpromised(self) -> int:
-        """Slots that are free, or can be, and that no open row is expected to need."""
-        promised = 0
-        for row in self.table.active():
-            growth = self.table.growth(row)
-            promised += row.total - row.planned
-            promised += growth + SPARE_SLOTS if row.protected else min(growth, self.config.headroom)
-        return self.pool.free_count + self.pool.quarantined_count + self.tree.evictable - promised
+    def _promise(self, row: Row) -> int:
+        """Slots that an open row is expected to need soon, or all it may need if it is protected."""
+        growth = self.table.growth(row)
+        return row.total - row.planned + (growth + SPARE_SLOTS if row.protected else min(growth, self.config.headroom))
 
     # ---- leaving ------------------------------------------------------------------------------------------------
 

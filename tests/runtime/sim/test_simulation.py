@@ -21,11 +21,12 @@ def parts() -> Parts:
     return Parts.load(seedling.path())
 
 
-def test_two_hundred_seeds(parts: Parts) -> None:
+def test_two_hundred_seeds(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     begin = time.perf_counter()
     outcomes = [simulate(seed, parts) for seed in range(SEEDS)]
     elapsed = time.perf_counter() - begin
-    print(f"\n{SEEDS} seeds, {SEEDS / elapsed:.1f} seeds/s, {sum(o.steps for o in outcomes)} steps")
+    with capsys.disabled():
+        print(f"\n{SEEDS} seeds, {SEEDS / elapsed:.1f} seeds/s, {sum(o.steps for o in outcomes)} steps")
     # The seeds must reach what they are there for: values, failures, retractions and evictions.
     assert sum(o.done for o in outcomes) > 10 * SEEDS
     assert sum(o.failed for o in outcomes) > SEEDS

@@ -15,7 +15,7 @@ from .hub import current_greenlet, current_run
 from .program import Program
 from .run import Run
 from .state import State
-from .value import Value
+from .value import Value, not_decoded
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,7 +55,7 @@ class _Chosen(Value[list[State]]):
     _is_node = False
 
     def __init__(self, run: Run[Any], name: str, known: Callable[[], bool], choose: Callable[[], list[State]]) -> None:
-        super().__init__(run, -1, name, f"{run.path}/{name}", "", decode=_no_text)
+        super().__init__(run, -1, name, f"{run.path}/{name}", "", decode=not_decoded)
         self._known = known
         self._choose = choose
 
@@ -162,7 +162,3 @@ def _values(state: State) -> list[Value[Any]]:
 
 def _settled(state: State) -> bool:
     return all(value.ready for value in _values(state))
-
-
-def _no_text(text: str) -> Any:
-    raise TypeError("a choice is not decoded from text")

@@ -23,7 +23,7 @@ from .link import Link
 from .run import Run
 from .site import call_site
 from .state import State
-from .value import Value
+from .value import Value, not_decoded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -182,7 +182,7 @@ class ChildValue(Value[R]):
     _is_node = False
 
     def __init__(self, parent: Run[Any], begin: Callable[[], Run[R]], name: str, path: str, site: str) -> None:
-        super().__init__(parent, -1, name, path, site, decode=_no_text)
+        super().__init__(parent, -1, name, path, site, decode=not_decoded)
         self._begin = begin
         self._listeners: list[Callable[[], None]] = []
         parent.add_checked(self)
@@ -206,10 +206,6 @@ class ChildValue(Value[R]):
         self._run.wake()
         for callback in self._listeners:
             callback()
-
-
-def _no_text(text: str) -> Any:
-    raise TypeError("a child's value is not decoded from text")
 
 
 def _as_ours(error: BaseException) -> RamifyError:

@@ -184,12 +184,13 @@ class ReadValue(Value[T]):
     def __init__(
         self, run: Run[Any], node: int, name: str, path: str, site: str, pick: Callable[[StreamIds], T]
     ) -> None:
-        super().__init__(run, node, name, path, site, decode=_no_text)
+        super().__init__(run, node, name, path, site, decode=not_decoded)
         self._pick = pick
 
     def _answer(self, reply: StreamIds) -> None:
         self._value, self._finished = self._pick(reply), True
 
 
-def _no_text(text: str) -> Any:
-    raise TypeError("a read is not decoded from text")
+def not_decoded(text: str) -> Any:
+    """The decoder of values that are not made of generated text."""
+    raise TypeError("this value is not decoded from text")

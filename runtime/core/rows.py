@@ -43,10 +43,6 @@ class Row:
         stop_ids = gen.request.stop_ids
         self.stop_set = frozenset(stop_ids) if len(stop_ids) > STOP_IDS else None
 
-    @property
-    def prefilling(self) -> bool:
-        return self.planned < self.total
-
 
 class RowTable:
     """Columns over `max_rows` rows; the only owner and writer of their values.

@@ -12,12 +12,8 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
 from ..protocol.graph import EngineReply
-from ..protocol.plan import Worker, WorkerReply
 
 T = TypeVar("T")
-
-WorkerFactory = Callable[[Callable[[WorkerReply], None]], Worker]
-"""Makes the worker, given the function to call with each reply; that function may be called on any thread."""
 
 
 class ReplySink(Protocol):

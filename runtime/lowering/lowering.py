@@ -173,7 +173,7 @@ class Lowering:
     def _close(self, key: int, run: LoweredRun, wants_report: bool) -> None:
         """End the run: gens still held here fail at once, the core fails the others and answers `RunEnded`."""
         error = to_info(Cancelled("the run was closed before this node was done", hint="wait for the value first"))
-        run.closing, run.wants_report = True, wants_report
+        run.wants_report = wants_report
         for stream in run.streams.values():
             for node in stream.queue:
                 if isinstance(node, Gen):
@@ -251,7 +251,6 @@ class Lowering:
                     self._fork(key, run, number, stream, node)
                 case Read():
                     self._seam((key, number), stream)
-                    run.reads.add(node.node)
                     self._core(core.Mark((key, number), (key, node.node)))
                 case Release():
                     self._core(core.CloseStream((key, number)))

@@ -130,14 +130,12 @@ class LoweredRun:
     __slots__ = (
         "client",
         "client_run",
-        "closing",
         "deltas",
         "finished",
         "log_lengths",
         "nodes",
         "options",
         "prefill",
-        "reads",
         "retractions",
         "streams",
         "text_runs",
@@ -150,11 +148,9 @@ class LoweredRun:
         self.options = options
         self.streams: dict[int, StreamText] = {}
         self.nodes: dict[int, NodeState] = {}
-        self.reads: set[int] = set()
         self.log_lengths: dict[int, int] = {}
         self.finished: list[Generated] = []
         self.deltas = 0
-        self.closing = False
         self.wants_report = False
         self.text_runs = 0
         self.prefill = 0

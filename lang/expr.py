@@ -50,6 +50,15 @@ class GenExpr(Addable, msgspec.Struct, frozen=True):
     retries: int = 2
 
 
+class SelectExpr(Addable, msgspec.Struct, frozen=True):
+    """A select before it is appended: see `select`. `values` are what the choices stand for, in their order."""
+
+    name: str
+    choices: tuple[str, ...]
+    values: tuple[Any, ...]
+    temperature: float = 0.0
+
+
 class Control(Addable, msgspec.Struct, frozen=True):
     """Trusted text whose control tokens are meant: see `control`."""
 
@@ -69,7 +78,7 @@ class Expr(Addable, msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
 
 
-Part: TypeAlias = "str | Value[Any] | GenExpr | Control | RoleExpr | Expr"
+Part: TypeAlias = "str | Value[Any] | GenExpr | SelectExpr | Control | RoleExpr | Expr"
 
 
 def parts_of(part: Part) -> tuple[Part, ...]:

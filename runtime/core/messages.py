@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import ErrorInfo
 from ...grammar.state import GrammarState
+from ..protocol.int32 import Int32Bytes
 from ..protocol.plan import StepFailed, StepMasks, StepPlan, StepResult
 from ..protocol.sampling import RowSampling
 
@@ -76,6 +77,8 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
         stop_watch: finds stop strings; None without any.
         grammar: True if a `GrammarReady` for this node will come; the gen waits for it without a row.
         stream: report tokens as they are observed.
+        candidates: ids to score instead of generating: the model's probabilities of these at the end of the stream come
+            back in `GenDone.scores`, and the stream stays as it is. `max_tokens` must be 1.
     """
 
     key: StreamKey
@@ -86,6 +89,7 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
     stop_watch: StopWatch | None = None
     grammar: bool = False
     stream: bool = False
+    candidates: Int32Bytes = b""
 
 
 class GrammarReady(msgspec.Struct, frozen=True):
@@ -197,6 +201,7 @@ class GenDone(msgspec.Struct, frozen=True, tag_field="type"):
         ids: the generated ids that stay in the stream, int32 bytes.
         reason: "stop" (a stop id, a stop string, or the grammar's end) or "length".
         leftover: text kept from the token that a stop string cut; it opens the next text run.
+        scores: float32 bytes, the log probability of each candidate renormalised over them, if there were any.
     """
 
     node: NodeKey
@@ -205,6 +210,7 @@ class GenDone(msgspec.Struct, frozen=True, tag_field="type"):
     leftover: str
     usage: GenUsage
     logprobs: list[TokenLogprob] | None = None
+    scores: bytes = b""
 
 
 class GenFailed(msgspec.Struct, frozen=True, tag_field="type"):

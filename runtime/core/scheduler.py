@@ -258,6 +258,7 @@ class Scheduler:
             sampling=sampling,
             prompt_ids=pack(prompt),
             output_ids=pack(output),
+            candidates=gen.request.candidates,
         )
 
     def _promise(self, row: Row) -> int:

@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import InvalidSchema, RamifyError, WorkerError, to_info
 from ...grammar.matcher import fill_masks
-from ..protocol.plan import Logprobs, StepFailed, StepMasks, StepResult, WorkerInfo
+from ..protocol.plan import Logprobs, Scores, StepFailed, StepMasks, StepResult, WorkerInfo
 from ..protocol.tokens import pack, unpack
 from .config import CoreConfig
 from .messages import (
@@ -172,6 +173,8 @@ class Core:
                 self._no_token(self._gen_of(int(rows[i])), int(ids[i]))
             live &= table.epoch[rows] == flight.epochs
         logprobs = _unpack_logprobs(result.logprobs, ids) if result.logprobs is not None else {}
+        if result.scores is not None:
+            live = self._score(result.scores, flight, live)
         sampled = np.flatnonzero(live)
         rows, ids = rows[sampled], ids[sampled]
         table.push_ids(rows, ids)
@@ -180,6 +183,18 @@ class Core:
         for i in np.flatnonzero(ended | table.watched[rows]).tolist():
             row = self._row(int(rows[i]))
             self._look(row, int(ids[i]), bool(stopped[i]), bool(ended[i]), logprobs.get(int(sampled[i])))
+
+    def _score(self, scores: Scores, flight: Flight, live: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """End the rows that were scored; the samples that are left. Nothing is appended to their streams."""
+        left, end = live.copy(), 0
+        for i, count in zip(unpack(scores.index).tolist(), unpack(scores.counts).tolist(), strict=True):
+            start, end = end, end + 4 * count
+            if live[i]:
+                left[i] = False
+                row = self._row(int(flight.sample_rows[i]))
+                self.scheduler.leave(row)
+                self._reply_done(row.gen, b"", "stop", scores=scores.values[start:end])
+        return left
 
     def _look(self, row: Row, token: int, stopped: bool, ended: bool, logprob: TokenLogprob | None) -> None:
         """One token of a row that ends, or that somebody watches."""
@@ -232,11 +247,13 @@ class Core:
             if gen.logprobs is not None:
                 del gen.logprobs[hit.keep :]
         self.scheduler.leave(row)
-        usage = GenUsage(gen.prompt_length, gen.cached, gen.computed, gen.generated, gen.retractions)
         output = pack(stream.ids(gen.prompt_length, stream.length))
-        leftover = hit.leftover if hit is not None else ""
         reason = "stop" if finished or hit is not None else "length"
-        self.replies.append(GenDone(gen.key, output, reason, leftover, usage, gen.logprobs))
+        self._reply_done(gen, output, reason, leftover=hit.leftover if hit is not None else "")
+
+    def _reply_done(self, gen: Gen, ids: bytes, reason: str, leftover: str = "", scores: bytes = b"") -> None:
+        usage = GenUsage(gen.prompt_length, gen.cached, gen.computed, gen.generated, gen.retractions)
+        self.replies.append(GenDone(gen.key, ids, reason, leftover, usage, gen.logprobs, scores))
         self.programs.ended(gen)
 
     # ---- trouble ------------------------------------------------------------------------------------------------

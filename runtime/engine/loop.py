@@ -21,7 +21,8 @@ from ...grammar.compile import GrammarCompiler
 from ...grammar.state import CompiledGrammar
 from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey
 from ..core.step import Core
-from ..lowering.lowering import FromClient, Lowered, Lowering, LoweringEvent
+from ..lowering.events import FromClient, Lowered, LoweringEvent
+from ..lowering.lowering import Lowering
 from ..protocol.graph import ClientMessage, EngineFailed
 from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
 from .ports import ReplySink

@@ -12,7 +12,6 @@ events at a time, on any thread, and does no I/O.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple, TypeAlias
 
 from ...errors import (
     Cancelled,
@@ -22,12 +21,12 @@ from ...errors import (
     RamifyError,
     to_info,
 )
-from ...grammar.spec import GrammarSpec
+from ...grammar.trie import TokenTrie
 from ..core import messages as core
+from ..protocol.fields import check_path, field_text
 from ..protocol.graph import (
     Argument,
     CancelStream,
-    ClientMessage,
     CloseRole,
     CloseRun,
     EngineReply,
@@ -41,6 +40,7 @@ from ..protocol.graph import (
     Read,
     Release,
     RunClosed,
+    Select,
     StreamIds,
     Text,
     TextDelta,
@@ -50,11 +50,13 @@ from ..protocol.graph import (
 )
 from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
-from ..protocol.validate import check_gen, fill
+from ..protocol.validate import check_gen, check_select, fill
 from .detokenizer import StreamDetokenizer
+from .events import FromClient, Lowered, LoweringEvent
 from .report import report
 from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
+from .selection import Selection
 from .stops import StopStrings
 from .template import ChatTemplate
 from .tokenizer import Seam, TextTokenizer
@@ -68,25 +70,6 @@ MAX_HELD = 100_000
 
 FORK = -1
 """`waits_for` of a stream whose parent has not reached the fork yet."""
-
-
-class FromClient(NamedTuple):
-    """A client's message and when it came; None when the client has gone."""
-
-    client: int
-    message: ClientMessage | None
-    now: float
-
-
-LoweringEvent: TypeAlias = FromClient | core.CoreReply
-
-
-class Lowered(NamedTuple):
-    """What one batch of events led to."""
-
-    core: list[core.CoreInput]
-    replies: list[tuple[int, EngineReply]]
-    compiles: list[tuple[core.NodeKey, GrammarSpec]]
 
 
 class Lowering:
@@ -176,7 +159,7 @@ class Lowering:
         run.wants_report = wants_report
         for stream in run.streams.values():
             for node in stream.queue:
-                if isinstance(node, Gen):
+                if isinstance(node, Gen | Select):
                     self._fail_gen(key, run, node.node, error)
                 elif isinstance(node, Read):
                     self._reply(run, NodeFailed(run.client_run, node.node, error))
@@ -191,7 +174,7 @@ class Lowering:
         if stream is None:
             self._refuse(key, run, node, InvalidRequest(f"stream {node.stream} is not open", where=node.site))
             return
-        if isinstance(node, Gen):
+        if isinstance(node, Gen | Select):
             if node.node in run.nodes:
                 self._refuse(key, run, node, InvalidRequest(f"node {node.node} exists already", where=node.path))
                 return
@@ -201,7 +184,7 @@ class Lowering:
             except RamifyError as error:
                 run.nodes[node.node].error = to_info(error)
             else:
-                if node.grammar is not None:
+                if isinstance(node, Gen) and node.grammar is not None:
                     self._out.compiles.append(((key, node.node), node.grammar))
         elif isinstance(node, Fork):
             if node.child in run.streams:
@@ -210,6 +193,9 @@ class Lowering:
             # The child may be named by the next node, before its parent gets here.
             child = run.streams[node.child] = StreamText(RunBuilder(self.tokenizer))
             child.waits_for = FORK
+        elif isinstance(node, CancelStream):  # it overtakes what is held
+            self._cancel(key, run, node.stream, stream)
+            return
         if stream.waits_for is not None and len(stream.queue) >= MAX_HELD:
             full = Overloaded(f"more than {MAX_HELD} nodes wait on one stream", hint="look at a value before going on")
             self._refuse(key, run, node, full)
@@ -219,7 +205,10 @@ class Lowering:
         else:
             self._lower(key, run, node.stream, stream, node)
 
-    def _check(self, gen: Gen) -> None:
+    def _check(self, gen: Gen | Select) -> None:
+        if isinstance(gen, Select):
+            check_select(gen)
+            return
         check_gen(gen)
         for token in gen.stop_ids:
             if not 0 <= token < self._vocab_size:
@@ -247,6 +236,8 @@ class Lowering:
                     self._writer.close_role(stream)
                 case Gen():
                     self._gen(key, run, number, stream, node)
+                case Select():
+                    self._select(key, run, number, stream, node)
                 case Fork():
                     self._fork(key, run, number, stream, node)
                 case Read():
@@ -254,22 +245,20 @@ class Lowering:
                     self._core(core.Mark((key, number), (key, node.node)))
                 case Release():
                     self._core(core.CloseStream((key, number)))
-                case CancelStream():
-                    self._cancel(key, run, number, stream)
         except Exception as error:  # the boundary of this stream: not even a fault of ours reaches another
             if isinstance(error, RamifyError):
                 error.where = error.where or node.site
             else:
                 log.exception("lowering %s failed", type(node).__name__)
             stream.error = to_info(error)
-            if isinstance(node, Gen | Read | Fork):
+            if isinstance(node, Gen | Select | Read | Fork):
                 self._lower_poisoned(key, run, number, stream, node)
         run.text_runs += self.tokenizer.encode_calls - calls
 
     def _lower_poisoned(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: GraphNode) -> None:
         assert stream.error is not None
         match node:
-            case Gen():
+            case Gen() | Select():
                 self._fail_gen(key, run, node.node, stream.error)
             case Read():
                 self._reply(run, NodeFailed(run.client_run, node.node, stream.error))
@@ -280,16 +269,20 @@ class Lowering:
                 self._resume(key, run, node.child, child)
             case Release():
                 self._core(core.CloseStream((key, number)))
-            case CancelStream():
-                self._cancel(key, run, number, stream)
 
     def _cancel(self, key: int, run: LoweredRun, number: int, stream: StreamText) -> None:
-        stream.error = stream.error or to_info(Cancelled("the stream was cancelled", hint="do not look at its values"))
-        self._core(core.AbortStream((key, number), stream.error))
+        error = to_info(Cancelled("the stream was cancelled", hint="do not look at its values"))
+        error = stream.error = stream.error or error
+        self._core(core.AbortStream((key, number), error))
+        for selection in run.selections.values():
+            if selection.key == (key, number):
+                self._out.core.extend(selection.abort(error))
+        if stream.waits_for != FORK:  # what is held fails now, not when the value comes
+            self._resume(key, run, number, stream)
 
     def _refuse(self, key: int, run: LoweredRun, node: GraphNode, error: RamifyError) -> None:
         """Answer a node that was never taken in."""
-        if isinstance(node, Gen | Read):
+        if isinstance(node, Gen | Select | Read):
             self._reply(run, NodeFailed(run.client_run, node.node, to_info(error)))
 
     # ---- text ---------------------------------------------------------------------------------------------------
@@ -316,19 +309,9 @@ class Lowering:
     # ---- nodes that are seams -----------------------------------------------------------------------------------
 
     def _gen(self, key: int, run: LoweredRun, number: int, stream: StreamText, gen: Gen) -> None:
-        state = run.nodes[gen.node]
-        if state.error is not None:
-            stream.error = state.error
-            self._fail_gen(key, run, gen.node, state.error)
+        state = self._begin(key, run, number, stream, gen)
+        if state is None:
             return
-        if stream.turn is None:
-            self._writer.begin_raw(stream)
-        else:
-            self._writer.open_turn(stream, generates=True)
-            stream.turn.parts.append(gen.node)
-        self._seam((key, number), stream)
-        run.log_lengths[gen.node] = len(stream.log)
-        stream.log.append(gen.node)
         stream.builder, stream.begun = RunBuilder(self.tokenizer, after=Seam.TEXT), True
         if gen.events:
             state.detokenizer = StreamDetokenizer(self.tokenizer)
@@ -350,20 +333,70 @@ class Lowering:
         if gen.stop:  # the token that a stop string cuts may leave text, which opens the next text run
             self._wait(run, number, stream, gen.node)
 
+    def _begin(
+        self, key: int, run: LoweredRun, number: int, stream: StreamText, node: Gen | Select
+    ) -> NodeState | None:
+        """Write what stands in front of a value that the model gives; None if the node was refused on arrival."""
+        state = run.nodes[node.node]
+        if state.error is not None:
+            stream.error = state.error
+            self._fail_gen(key, run, node.node, state.error)
+            return None
+        if stream.turn is None:
+            self._writer.begin_raw(stream)
+        else:
+            self._writer.open_turn(stream, generates=True)
+            stream.turn.parts.append(node.node)
+        self._seam((key, number), stream)
+        run.log_lengths[node.node] = len(stream.log)
+        stream.log.append(node.node)
+        return state
+
+    def _select(self, key: int, run: LoweredRun, number: int, stream: StreamText, select: Select) -> None:
+        if self._begin(key, run, number, stream, select) is None:
+            return
+        seam = stream.builder.seam
+        choices = [self.tokenizer.encode(choice, after=seam).tolist() for choice in select.choices]
+        run.text_runs -= len(choices)  # not text of the stream: `_lower` counts every call of the tokenizer
+        selection = Selection(select, TokenTrie(choices, self.tokenizer.stop_ids), (key, number))
+        stream.builder, stream.begun = RunBuilder(self.tokenizer, after=Seam.TEXT), True
+        self._wait(run, number, stream, select.node)
+        if not selection.trie.branches:  # a single choice: there is nothing to ask the model
+            self._selected(key, run, selection, prompt=0)
+            return
+        self._out.core.extend(selection.start(run.next_part))
+        run.next_part -= len(selection.parts)
+        run.selections.update(dict.fromkeys(selection.parts, selection))
+
+    def _selected(self, key: int, run: LoweredRun, selection: Selection, prompt: int) -> None:
+        """All scores are there: append the choice and answer."""
+        state = run.nodes[selection.select.node]
+        answer = selection.answer(run.client_run, prompt)
+        state.text, state.ids = answer.text, unpack(answer.ids)
+        self._core(core.Append(selection.key, state.ids))
+        run.prefill += answer.usage.computed
+        run.retractions += answer.usage.retractions
+        length = run.log_lengths[answer.node]
+        run.finished.append(Generated(state.stream, length, answer.node, True, selection.trie.paths))
+        if selection.select.events:
+            self._reply(run, TextDelta(run.client_run, answer.node, answer.text))
+        self._reply(run, answer)
+        self._wake(key, run, state)
+
     def _fork(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: Fork) -> None:
         self._seam((key, number), stream)
         self._core(core.ForkStream((key, number), (key, node.child)))
-        waiting = run.streams[node.child]
-        child = run.streams[node.child] = stream.fork(RunBuilder(self.tokenizer, after=stream.builder.seam))
-        child.queue = waiting.queue
+        child = run.streams[node.child]
+        child.begin_at(stream, RunBuilder(self.tokenizer, after=stream.builder.seam))
         self._resume(key, run, node.child, child)
 
     def _value(self, key: int, run: LoweredRun, number: int, stream: StreamText, edge: ValueEdge) -> None:
         state = run.nodes.get(edge.source)
         if state is None:
             raise InvalidRequest(f"a value edge names node {edge.source}, which does not exist", where=edge.site)
+        check_path(edge.field, edge.site)
         if state.text is not None:
-            self._writer.text(stream, state.text)
+            self._writer.text(stream, field_text(state.text, edge.field) if edge.field else state.text)
         elif state.error is not None:
             stream.error = state.error
         else:
@@ -390,6 +423,9 @@ class Lowering:
         run = self._runs.get(key)
         if run is None:
             return
+        if node < 0:
+            self._from_part(key, run, node, reply)
+            return
         match reply:
             case core.GenTokens():
                 self._tokens(run, node, reply)
@@ -403,6 +439,20 @@ class Lowering:
                 else:
                     text = self.tokenizer.decode(unpack(reply.ids), skip_special=False, first=True)
                     self._reply(run, StreamIds(run.client_run, node, reply.ids, text))
+
+    def _from_part(self, key: int, run: LoweredRun, part: int, reply: core.CoreReply) -> None:
+        """One branch of a select has its scores, or has failed, and the select with it."""
+        selection = run.selections.pop(part, None)
+        if selection is None:
+            return
+        if isinstance(reply, core.GenDone):
+            if selection.take(part, reply):
+                self._selected(key, run, selection, selection.prompt)
+        elif isinstance(reply, core.GenFailed):
+            for other in selection.parts:
+                run.selections.pop(other, None)
+            self._out.core.extend(selection.abort(reply.error))
+            self._fail_gen(key, run, selection.select.node, reply.error)
 
     def _tokens(self, run: LoweredRun, node: int, reply: core.GenTokens) -> None:
         """Stream text that no stop string can take back any more."""
@@ -420,7 +470,7 @@ class Lowering:
         state.leftover = reply.leftover
         text = self.tokenizer.decode(ids, skip_special=True) + reply.leftover
         state.text = text
-        if state.gen.events and state.streamed < len(text):
+        if state.node.events and state.streamed < len(text):
             self._reply(run, TextDelta(run.client_run, node, text[state.streamed :]))
         state.detokenizer = state.stops = None
         usage = reply.usage
@@ -436,23 +486,19 @@ class Lowering:
                 reply.ids,
                 reply.reason,
                 Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
-                None if reply.logprobs is None else [self._logprob(entry) for entry in reply.logprobs],
+                None if reply.logprobs is None else [_logprob(entry, self.tokenizer) for entry in reply.logprobs],
             ),
         )
+        self._wake(key, run, state)
+
+    def _wake(self, key: int, run: LoweredRun, state: NodeState) -> None:
+        """The value is there: the streams that wait for it go on."""
         waiters, state.waiters = state.waiters, []
         for number in waiters:
             stream = run.streams[number]
             if stream is state.stream and state.leftover:
                 self._writer.text(stream, state.leftover)
             self._resume(key, run, number, stream)
-
-    def _logprob(self, entry: core.TokenLogprob) -> TokenLogprob:
-        def text(token: int) -> str:
-            return self.tokenizer.decode([token], skip_special=False)
-
-        return TokenLogprob(
-            entry.token, text(entry.token), entry.logprob, [(i, text(i), logprob) for i, logprob in entry.top]
-        )
 
     def _fail_gen(self, key: int, run: LoweredRun, node: int, error: ErrorInfo) -> None:
         """The gen's terminal reply is an error; its stream and whoever waits for its value fail with it."""
@@ -483,3 +529,12 @@ class Lowering:
 
     def _reply(self, run: LoweredRun, reply: EngineReply) -> None:
         self._out.replies.append((run.client, reply))
+
+
+def _logprob(entry: core.TokenLogprob, tokenizer: TextTokenizer) -> TokenLogprob:
+    def text(token: int) -> str:
+        return tokenizer.decode([token], skip_special=False)
+
+    return TokenLogprob(
+        entry.token, text(entry.token), entry.logprob, [(i, text(i), logprob) for i, logprob in entry.top]
+    )

@@ -51,12 +51,15 @@ def report(run: LoweredRun, retokenize: Callable[[Ids], Ids]) -> RunReport:
         assert ids is not None
         decoded = ids if done.last_computed else ids[:-1]
         again = retokenize(prompt)
-        totals["ideal"] += ideal.add(prompt.tolist())
-        ideal.add(np.concatenate([prompt, decoded]).tolist())
+        if done.branches is None:
+            totals["ideal"] += ideal.add(prompt.tolist())
+            ideal.add(np.concatenate([prompt, decoded]).tolist())
+            totals["decoded"] += len(ids)
+        else:  # a select computes what it scores and decodes nothing; a client would let its server decode the choice
+            totals["ideal"] += sum(ideal.add([*prompt.tolist(), *path]) for path in done.branches)
         totals["resent"] += resent.add(again.tolist())
         resent.add(np.concatenate([again, decoded]).tolist())
         totals["uncached"] += len(again)
-        totals["decoded"] += len(ids)
     return RunReport(
         gens=len(run.finished),
         prefill=run.prefill,

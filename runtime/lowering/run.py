@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from ...errors import ErrorInfo
 from ..core.messages import Ids
-from ..protocol.graph import Gen, GraphNode, RunOptions
+from ..protocol.graph import Gen, GraphNode, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
+from .selection import Selection
 from .stops import StopStrings
 
 
@@ -74,19 +75,18 @@ class StreamText:
         """The roles of the closed turns."""
         return [turn.role for turn in self.turns]
 
-    def fork(self, builder: RunBuilder) -> StreamText:
-        """A stream that goes on from here; `builder` begins after the same seam."""
-        child = StreamText(builder)
-        child.turns = list(self.turns)
-        child.turn = None if self.turn is None else Turn(self.turn.role, list(self.turn.parts))
-        child.opened, child.begun, child.empty = self.opened, self.begun, self.empty
-        child.error = self.error
-        child.parent, child.parent_log = self, len(self.log)
-        return child
+    def begin_at(self, parent: StreamText, builder: RunBuilder) -> None:
+        """Go on from where `parent` is; `builder` begins after the same seam. What is queued here already stays."""
+        self.builder = builder
+        self.turns = list(parent.turns)
+        self.turn = None if parent.turn is None else Turn(parent.turn.role, list(parent.turn.parts))
+        self.opened, self.begun, self.empty = parent.opened, parent.begun, parent.empty
+        self.error = self.error or parent.error
+        self.parent, self.parent_log = parent, len(parent.log)
 
 
 class NodeState:
-    """A gen between its arrival and its terminal reply, and its value after that.
+    """A gen or a select between its arrival and its terminal reply, and its value after that.
 
     Attributes:
         text: the value's text once it is done; None before.
@@ -96,10 +96,10 @@ class NodeState:
         waiters: numbers of the streams that wait for this value.
     """
 
-    __slots__ = ("detokenizer", "error", "gen", "ids", "leftover", "stops", "stream", "streamed", "text", "waiters")
+    __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
 
-    def __init__(self, gen: Gen, stream: StreamText) -> None:
-        self.gen = gen
+    def __init__(self, node: Gen | Select, stream: StreamText) -> None:
+        self.node = node
         self.stream = stream
         self.text: str | None = None
         self.leftover = ""
@@ -116,12 +116,19 @@ class NodeState:
 
 
 class Generated(NamedTuple):
-    """One finished gen for the report: where it stood, and whether its last id has KV (it was not cut by the limit)."""
+    """One finished gen or select for the report.
+
+    Attributes:
+        log_length: how much of the stream's log stood in front of it.
+        last_computed: its last id has KV; it was not cut by the limit.
+        branches: of a select, the paths behind its prompt that were computed to score the choices.
+    """
 
     stream: StreamText
     log_length: int
     node: int
     last_computed: bool
+    branches: tuple[tuple[int, ...], ...] | None = None
 
 
 class LoweredRun:
@@ -133,10 +140,12 @@ class LoweredRun:
         "deltas",
         "finished",
         "log_lengths",
+        "next_part",
         "nodes",
         "options",
         "prefill",
         "retractions",
+        "selections",
         "streams",
         "text_runs",
         "wants_report",
@@ -149,6 +158,8 @@ class LoweredRun:
         self.streams: dict[int, StreamText] = {}
         self.nodes: dict[int, NodeState] = {}
         self.log_lengths: dict[int, int] = {}
+        self.selections: dict[int, Selection] = {}  # by the number of each part that has no answer yet
+        self.next_part = -1
         self.finished: list[Generated] = []
         self.deltas = 0
         self.wants_report = False

@@ -13,6 +13,7 @@ import msgspec
 
 from ...errors import ErrorInfo
 from ...grammar.spec import GrammarSpec
+from .fields import FieldPath
 from .int32 import Int32Bytes
 from .sampling import SamplingParams
 
@@ -45,9 +46,15 @@ class Argument(Node, frozen=True, tag="argument"):
 
 
 class ValueEdge(Node, frozen=True, tag="value"):
-    """The text of another node's value, spliced in when it is there; nobody looks at it on the way."""
+    """The text of another node's value, spliced in when it is there; nobody looks at it on the way.
+
+    Attributes:
+        source: the other node.
+        field: splice only this part of the value, which is JSON: see `protocol.fields`.
+    """
 
     source: int
+    field: FieldPath = ()
 
 
 class OpenRole(Node, frozen=True, tag="open_role"):
@@ -92,6 +99,31 @@ class Gen(Node, frozen=True, tag="gen"):
     events: bool = False
 
 
+class Select(Node, frozen=True, tag="select"):
+    """Choose one of some texts by the model's own probabilities, and append it.
+
+    The score of a choice is the product, along its canonical token ids, of each id's probability renormalised over the
+    ids with which any choice goes on from there: the law of a gen that is constrained to the choices.
+
+    Attributes:
+        node: number of the node, by which values and replies name it.
+        name: what the program calls it.
+        path: structural path in the run.
+        choices: the texts, each different.
+        temperature: 0 takes the best choice; above, one is drawn by that law at this temperature.
+        seed: key of the draw, unsigned 64 bit.
+        events: send `TextDelta` for the chosen text.
+    """
+
+    node: int
+    name: str
+    path: str
+    choices: tuple[str, ...]
+    temperature: float = 0.0
+    seed: int = 0
+    events: bool = False
+
+
 class Fork(Node, frozen=True, tag="fork"):
     """Stream `child` begins here with what `stream` has; no KV is copied."""
 
@@ -112,7 +144,9 @@ class CancelStream(Node, frozen=True, tag="cancel_stream"):
     """End what runs on this stream, and refuse what is queued."""
 
 
-GraphNode: TypeAlias = Text | Argument | ValueEdge | OpenRole | CloseRole | Gen | Fork | Read | Release | CancelStream
+GraphNode: TypeAlias = (
+    Text | Argument | ValueEdge | OpenRole | CloseRole | Gen | Select | Fork | Read | Release | CancelStream
+)
 
 # ---- client to engine -------------------------------------------------------------------------------------------
 
@@ -184,12 +218,13 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NodeDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
-    """A gen ended well.
+    """A gen or a select ended well.
 
     Attributes:
         text: the decoded text of the value.
         ids: its token ids.
         reason: "stop" or "length".
+        choice_logprobs: of a select, the log probability of each choice, in their order; they sum to one.
     """
 
     run: int
@@ -199,6 +234,7 @@ class NodeDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
     reason: str
     usage: Usage
     logprobs: list[TokenLogprob] | None = None
+    choice_logprobs: list[float] | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
@@ -230,7 +266,7 @@ class RunReport(msgspec.Struct, frozen=True):
     """What a run cost, in tokens unless said otherwise.
 
     Attributes:
-        gens: gens that ended well.
+        gens: gens and selects that ended well.
         prefill: prompt positions computed.
         decoded: tokens generated.
         ideal_prefill: distinct prefixes that no decoding produced, with one for each gen's last token when its stream

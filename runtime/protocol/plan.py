@@ -31,6 +31,7 @@ class RowOpen(msgspec.Struct, frozen=True, array_like=True):
         sampling: how its tokens are drawn.
         prompt_ids: the ids before the first generated one, given only when `repetition_penalty` is not 1.
         output_ids: ids this node generated before it was retracted, given only when any penalty is set.
+        candidates: ids to score. A row that has some samples once and draws nothing: its answer is `Scores`.
     """
 
     row: int
@@ -39,6 +40,7 @@ class RowOpen(msgspec.Struct, frozen=True, array_like=True):
     sampling: RowSampling
     prompt_ids: Int32Bytes = b""
     output_ids: Int32Bytes = b""
+    candidates: Int32Bytes = b""
 
 
 class SlotCopy(msgspec.Struct, frozen=True, array_like=True):
@@ -123,18 +125,36 @@ class Logprobs(msgspec.Struct, frozen=True, array_like=True):
     top_logprobs: bytes
 
 
+class Scores(msgspec.Struct, frozen=True, array_like=True):
+    """Natural log probabilities of each scoring row's candidates, renormalised over them: the softmax of their raw
+    logits.
+
+    Attributes:
+        index: indexes into the plan's `sample_rows` of the rows that have candidates, shape (K,).
+        counts: how many candidates each of them has, shape (K,).
+        values: float32 bytes, the rows' candidates in the order given, all rows concatenated.
+    """
+
+    index: Int32Bytes
+    counts: Int32Bytes
+    values: bytes
+
+
 class StepResult(msgspec.Struct, frozen=True, tag="result", tag_field="type"):
     """The sampled ids of one step.
 
     Attributes:
         step: the step.
-        ids: one id for each entry of the plan's `sample_rows`, shape (S,); -1 where the entry was void.
+        ids: one id for each entry of the plan's `sample_rows`, shape (S,); -1 where the entry was void. For a row with
+            candidates it is the most likely of them.
         logprobs: present when a row asked.
+        scores: present when a row had candidates.
     """
 
     step: int
     ids: Int32Bytes
     logprobs: Logprobs | None = None
+    scores: Scores | None = None
 
 
 class StepFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):

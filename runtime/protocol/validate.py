@@ -1,14 +1,16 @@
-"""The one validator of gens: run where a program records one, and again where the engine takes it."""
+"""The one validator of gens and selects: run where a program records one, and again where the engine takes it."""
 
 from __future__ import annotations
 
 from ...errors import InvalidRequest
-from .graph import Gen
+from ...grammar.trie import MAX_CHOICES
+from .graph import Gen, Select
 from .sampling import RowSampling, SamplingParams
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 256
 MAX_LOGPROBS = 20
+MAX_CHOICE_CHARS = 1_024
 
 # name: (lowest, lowest is allowed, highest, neutral value)
 _BOUNDS: dict[str, tuple[float, bool, float, float]] = {
@@ -41,8 +43,35 @@ def check_gen(gen: Gen) -> None:
             )
     if not -1 <= gen.logprobs <= MAX_LOGPROBS:
         raise InvalidRequest(f"logprobs is {gen.logprobs}", where=where, hint=f"use 0 to {MAX_LOGPROBS}")
-    if not 0 <= gen.seed < 1 << 64:
-        raise InvalidRequest(f"seed is {gen.seed}", where=where, hint="use an unsigned 64-bit integer")
+    check_seed(gen.seed, where)
+
+
+def check_select(select: Select) -> None:
+    """Check the choices, the temperature and the seed.
+
+    Raises:
+        InvalidRequest: names what is wrong and its bounds; `where` is the node's path.
+    """
+    where = select.path or select.site
+    choices = select.choices
+    if not 1 <= len(choices) <= MAX_CHOICES:
+        raise InvalidRequest(f"{len(choices)} choices", where=where, hint=f"give 1 to {MAX_CHOICES}")
+    for choice in choices:
+        if not 1 <= len(choice) <= MAX_CHOICE_CHARS:
+            raise InvalidRequest(
+                f"a choice of {len(choice)} characters", where=where, hint=f"use 1 to {MAX_CHOICE_CHARS}"
+            )
+    if len(set(choices)) < len(choices):
+        twice = next(choice for i, choice in enumerate(choices) if choice in choices[:i])
+        raise InvalidRequest(f"the choice {twice!r} is there twice", where=where, hint="name each choice once")
+    check_sampling(SamplingParams(temperature=select.temperature), where)
+    check_seed(select.seed, where)
+
+
+def check_seed(seed: int, where: str = "") -> None:
+    """Raises InvalidRequest unless `seed` is an unsigned 64-bit integer."""
+    if not 0 <= seed < 1 << 64:
+        raise InvalidRequest(f"seed is {seed}", where=where, hint="use an unsigned 64-bit integer")
 
 
 def check_sampling(sampling: SamplingParams, where: str = "") -> None:

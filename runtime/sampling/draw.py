@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..protocol.philox import Purpose
 from .params import ParamsArray
-from .philox import Purpose, uniform
+from .philox import uniform
 
 VOID = -1
 """The id reported for a sample that was void."""

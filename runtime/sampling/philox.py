@@ -10,21 +10,10 @@ device torch runs on; its low 64 bits are right all the same, and they are all t
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import torch
 from torch import Tensor
 
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-_WEYL = (0x9E3779B9, 0xBB67AE85)
-_ROUNDS = 10
-_WORD = 0xFFFFFFFF
-
-
-class Purpose(IntEnum):
-    """What a draw is for; one position may need several independent ones. Never renumber: seeds would draw anew."""
-
-    TOKEN = 0
+from ..protocol.philox import MULTIPLIERS, ROUNDS, WEYL, WORD, Purpose
 
 
 def philox4x32(counter_N4: Tensor, key_N2: Tensor) -> Tensor:
@@ -38,16 +27,16 @@ def philox4x32(counter_N4: Tensor, key_N2: Tensor) -> Tensor:
         int64 words in [0, 2**32), shape [N, 4].
     """
     device = counter_N4.device
-    multiplier_2 = torch.tensor(_MULTIPLIERS, dtype=torch.int64, device=device)
-    weyl_2 = torch.tensor(_WEYL, dtype=torch.int64, device=device)
-    round_1 = torch.arange(_ROUNDS, dtype=torch.int64, device=device).view(-1, 1, 1)
-    round_keys = ((key_N2 + round_1 * weyl_2) & _WORD).unbind(0)
+    multiplier_2 = torch.tensor(MULTIPLIERS, dtype=torch.int64, device=device)
+    weyl_2 = torch.tensor(WEYL, dtype=torch.int64, device=device)
+    round_1 = torch.arange(ROUNDS, dtype=torch.int64, device=device).view(-1, 1, 1)
+    round_keys = ((key_N2 + round_1 * weyl_2) & WORD).unbind(0)
     factors_N2, others_N2 = counter_N4[:, 0::2], counter_N4[:, 1::2]
     for round_key_N2 in round_keys:
         product_N2 = factors_N2 * multiplier_2
         # The high word of each product crosses to the other pair; the low word becomes that pair's second word.
-        factors_N2 = ((product_N2 >> 32) & _WORD).flip(1) ^ others_N2 ^ round_key_N2
-        others_N2 = (product_N2 & _WORD).flip(1)
+        factors_N2 = ((product_N2 >> 32) & WORD).flip(1) ^ others_N2 ^ round_key_N2
+        others_N2 = (product_N2 & WORD).flip(1)
     return torch.stack((factors_N2, others_N2), dim=2).flatten(1)
 
 
@@ -60,7 +49,7 @@ def uniform(key_N2: Tensor, positions_N: Tensor, purpose: Purpose) -> Tensor:
         purpose: keeps draws for different ends apart at one position.
     """
     counter_N4 = torch.zeros((positions_N.shape[0], 4), dtype=torch.int64, device=positions_N.device)
-    counter_N4[:, 0] = positions_N & _WORD
+    counter_N4[:, 0] = positions_N & WORD
     counter_N4[:, 1] = positions_N >> 32
     counter_N4[:, 2] = int(purpose)
     words_N4 = philox4x32(counter_N4, key_N2)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...grammar.spec import JsonSchema
+from ..lowering.tokenizer import Seam
 from ..protocol.graph import (
     Argument,
     CancelStream,
@@ -33,6 +34,7 @@ from ..protocol.graph import (
     Release,
     RunClosed,
     RunOptions,
+    Select,
     StreamIds,
     Text,
     TextDelta,
@@ -40,7 +42,7 @@ from ..protocol.graph import (
 )
 from ..protocol.sampling import RowSampling, SamplingParams
 from ..protocol.tokens import IntArray, unpack
-from ..worker.fake import next_token, prefix_hashes
+from ..worker.fake import choice_scores, next_token, prefix_hashes
 from .world import World
 
 SCHEMAS = (
@@ -49,6 +51,7 @@ SCHEMAS = (
     '{"enum": ["red", "green", "blue"]}',
     '{"type": "nonsense"}',
 )
+CHOICES = ("fox", "fox jumps", "fox jumps over", "dog", "d", "Hello", "über", "the quick brown fox", "12", "the")
 WORDS = ("fox", " dog", "Hello", " 12", '{"a": ', "\n", " <|im_end|> ", "über", " the quick brown fox jumps")
 
 
@@ -78,7 +81,7 @@ class SimRun:
         self.run = run
         self.rng = rng
         self.ended: dict[int, asyncio.Future[None]] = {}
-        self.gens: dict[int, Gen] = {}
+        self.gens: dict[int, Gen | Select] = {}
         self.done: dict[int, NodeDone] = {}
         self.failed: dict[int, NodeFailed] = {}
         self.texts: dict[int, str] = {}
@@ -117,6 +120,9 @@ class SimRun:
         gen = self.gens[reply.node]
         if gen.events:
             assert self.texts.get(reply.node, "") == reply.text, "text deltas are not the text"
+        if isinstance(gen, Select):
+            assert reply.text in gen.choices
+            return
         for stop in gen.stop:
             assert stop not in reply.text, "a stop string is in the text"
         if gen.max_tokens is not None:
@@ -127,14 +133,42 @@ class SimRun:
         for node, ids in self.read_ids.items():
             for number in self.reads[node]:
                 reply = self.done.get(number)
-                if reply is None:
+                if reply is None or reply.usage.prompt == 0:  # a select of one choice: the engine was not asked
                     continue
                 generated = unpack(reply.ids)
                 begin = reply.usage.prompt
                 found = ids[begin : begin + len(generated)]
                 assert np.array_equal(found, generated), f"node {number} is not in stream of read {node}"
-                if self.gens[number].grammar is None:
-                    self._check_law(self.gens[number], ids[: begin + len(generated)], begin)
+                gen = self.gens[number]
+                if isinstance(gen, Select):
+                    self._check_choice(gen, reply, ids[:begin])
+                elif gen.grammar is None:
+                    self._check_law(gen, ids[: begin + len(generated)], begin)
+
+    def _check_choice(self, select: Select, reply: NodeDone, prompt: IntArray) -> None:
+        """Each choice's probability is the product along its ids of the model's, renormalised over how any choice goes
+        on; a choice that ends where another goes on does so by a stop id."""
+        tokenizer = self.client.world.tokenizer
+        paths = [tuple(tokenizer.encode(choice, after=Seam.TEXT).tolist()) for choice in select.choices]
+        expected = []
+        for path in paths:
+            total = 0.0
+            for at in range(len(path) + 1):
+                before = path[:at]
+                following = {other[at] for other in paths if other[:at] == before and len(other) > at}
+                ends = set(tokenizer.stop_ids) if following and before in paths else set()
+                options = np.array(sorted(following | ends), np.int32)
+                if len(options) == 0:
+                    continue
+                hashes = prefix_hashes(np.concatenate([prompt, np.array(before, np.int32)]))
+                scores = choice_scores(int(hashes[-1]), options).astype(np.float64)
+                taken = {path[at]} if at < len(path) else ends
+                total += float(np.log(np.exp(scores[np.isin(options, list(taken))]).sum()))
+            expected.append(total)
+        assert reply.choice_logprobs is not None
+        assert np.allclose(reply.choice_logprobs, expected, atol=1e-4), f"{select.path}: {reply.choice_logprobs}"
+        if select.temperature == 0.0:
+            assert reply.text == select.choices[int(np.argmax(reply.choice_logprobs))]
 
     def _check_law(self, gen: Gen, ids: IntArray, begin: int) -> None:
         vocab_size = self.client.world.worker.info.vocab_size
@@ -176,7 +210,8 @@ class SimRun:
         stream = self.rng.choice(list(self.streams))
         kinds: tuple[tuple[float, Callable[[int], list[GraphNode]]], ...] = (
             (0.30, self._text),
-            (0.65, self._gen),
+            (0.58, self._gen),
+            (0.65, self._select),
             (0.75, self._fork),
             (0.83, self._value),
             (0.90, self._read),
@@ -215,6 +250,22 @@ class SimRun:
         self.gens[node] = gen
         self.streams[stream].append(node)
         return [Text(stream=stream, text="go "), gen]
+
+    def _select(self, stream: int) -> list[GraphNode]:
+        rng, node = self.rng, self._number()
+        select = Select(
+            stream=stream,
+            node=node,
+            name="x",
+            path=f"run{self.run}/{node}",
+            choices=tuple(rng.sample(CHOICES, rng.randrange(1, len(CHOICES)))),
+            temperature=rng.choice((0.0, 1.0)),
+            seed=rng.randrange(1 << 64),
+            events=rng.random() < 0.3,
+        )
+        self.gens[node] = select
+        self.streams[stream].append(node)
+        return [Text(stream=stream, text="go "), select]
 
     def _fork(self, stream: int) -> list[GraphNode]:
         nodes: list[GraphNode] = []

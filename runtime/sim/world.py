@@ -80,6 +80,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         self.trace = hashlib.blake2b(digest_size=16)
         self.steps = 0
+        self.tokenizer = tokenizer
         faults = frozenset(i for i in range(2_000) if fault_rate and self.rng.random() < fault_rate)
         self.worker = FakeWorker(info, self._answer, faults)
         self.core = Core(config, info)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import WorkerError
-from ..protocol.plan import StepFailed, StepMasks, StepPlan, StepResult, WorkerCommand, WorkerInfo, WorkerReply
+from ..protocol.plan import Scores, StepFailed, StepMasks, StepPlan, StepResult, WorkerCommand, WorkerInfo, WorkerReply
 from ..protocol.sampling import RowSampling
 from ..protocol.tokens import IntArray, pack, unpack
 from .failures import FailedRows
@@ -60,6 +60,15 @@ def next_token(prefix_hash: int, sampling: RowSampling, vocab_size: int, mask: I
     return int(allowed[draw % len(allowed)]) if len(allowed) else -2
 
 
+def choice_scores(prefix_hash: int, candidates: IntArray) -> NDArray[np.float32]:
+    """The log probabilities of `candidates` behind a prefix, renormalised over them; float32, shape (n,)."""
+    with np.errstate(over="ignore"):
+        draws = _mix(candidates.astype(np.uint64) + np.uint64(prefix_hash))
+    logits = (draws >> np.uint64(11)).astype(np.float64) * 2.0**-50
+    logits -= logits.max()
+    return np.asarray(logits - np.log(np.exp(logits).sum()), np.float32)
+
+
 class FakeWorker:
     """See the module's text.
 
@@ -89,6 +98,7 @@ class FakeWorker:
         self.next_id = np.full(rows, -1, np.int32)
         self.epoch = np.full(rows, -1, np.int32)
         self.sampling: list[RowSampling | None] = [None] * rows
+        self.candidates: list[IntArray] = [np.empty(0, np.int32)] * rows
         self.computed_tokens = 0
         self._plans: dict[int, tuple[IntArray, U64]] = {}
         self._failed_rows = FailedRows()
@@ -152,6 +162,7 @@ class FakeWorker:
             self.epoch[opened.row] = opened.epoch
             self.table[opened.row, : len(slots)] = slots
             self.sampling[opened.row] = opened.sampling
+            self.candidates[opened.row] = unpack(opened.candidates)
             self.length[opened.row] = len(slots)
 
     def _assign(self, plan: StepPlan) -> None:
@@ -240,14 +251,22 @@ class FakeWorker:
         words = (self._info.vocab_size + 31) // 32
         mask_of = dict(zip(unpack(masks.mask_index).tolist(), unpack(masks.masks).reshape(-1, words), strict=True))
         ids = np.full(len(rows), -1, np.int32)
+        scored: list[int] = []
+        values: list[NDArray[np.float32]] = []
         for i, row in enumerate(rows.tolist()):
             if i in void:
+                continue
+            if len(self.candidates[row]):
+                scored.append(i)
+                values.append(choice_scores(int(hashes[i]), self.candidates[row]))
+                ids[i] = self.candidates[row][values[-1].argmax()]
                 continue
             sampling = self.sampling[row]
             assert sampling is not None
             ids[i] = next_token(int(hashes[i]), sampling, self._info.vocab_size, mask_of.get(i))
             self.next_id[row] = ids[i]
-        self._on_reply(StepResult(masks.step, pack(ids)))
+        scores = Scores(pack(scored), pack(map(len, values)), np.concatenate(values).tobytes()) if scored else None
+        self._on_reply(StepResult(masks.step, pack(ids), scores=scores))
 
 
 def _rows(rows: bytes, starts: bytes, counts: bytes) -> list[tuple[int, int, int]]:

@@ -69,7 +69,8 @@ class PlanCheck:
             self._require(opening.epoch > self._epoch[row], f"opened row {row} repeats epoch {opening.epoch}")
             self._within("opened.slots", slots, self._info.slots)
             self._require(len(slots) <= self._info.max_length, f"opened row {row} has {len(slots)} slots")
-            for name, ids in (("prompt_ids", opening.prompt_ids), ("output_ids", opening.output_ids)):
+            past = (("prompt_ids", opening.prompt_ids), ("output_ids", opening.output_ids))
+            for name, ids in (*past, ("candidates", opening.candidates)):
                 self._within(f"opened.{name}", unpack(ids), self._info.vocab_size)
             self._open[row] = True
             self._epoch[row] = opening.epoch

@@ -255,7 +255,7 @@ class TorchWorker:
         # Here the host waits for the device, once a step.
         live_ids: NDArray[np.int64] = sampled.ids_S.cpu().numpy()
         ids[live] = live_ids
-        return StepResult(masks.step, pack(ids), sampled.logprobs(live_ids, live))
+        return StepResult(masks.step, pack(ids), sampled.logprobs(live_ids, live), sampled.scores(live_ids, live))
 
     def _live_masks(self, masks: StepMasks, live: NDArray[np.int64]) -> Masks | None:
         """The masks of the samples `live`, which are sorted; None if they have none. Raises WorkerError."""

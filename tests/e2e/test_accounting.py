@@ -132,3 +132,28 @@ def test_streams_of_another_tenant_share_nothing(engine: rf.Engine) -> None:
 
     one, other = ask.on(engine, tenant="one").run(), ask.on(engine, tenant="other").run()
     assert one == other > 5
+
+
+def test_streams_that_fork_behind_a_value_are_counted_with_what_they_hold(engine: rf.Engine) -> None:
+    """The forks arrive while their parent still waits for the value; so does the text that a stop string leaves."""
+
+    @rf.function
+    def ask(s: rf.State) -> list[str]:
+        side = s.fork()[0]
+        side += "some words to go on with"
+        side += rf.gen("x", max_tokens=6, ignore_eos=True, temperature=0)
+        s += rf.fmt("before {x} behind", x=side["x"])
+        branches = s.fork(2)
+        for i, branch in enumerate(branches):
+            branch += f" branch {i}"
+            branch += rf.gen("y", max_tokens=3, ignore_eos=True, temperature=0)
+            branch += " and on"
+            branch += rf.gen("z", max_tokens=3, ignore_eos=True, temperature=0)
+        return [branch["z"] for branch in branches]
+
+    run = ask.on(engine, tenant="behind").start()
+    run.result()
+    report = run.report()
+    assert report.gens == 5
+    assert report.prefill == report.ideal_prefill
+    assert report.uncached_prefill > 2 * report.resent_prefill

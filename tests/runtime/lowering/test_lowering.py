@@ -11,7 +11,8 @@ from ramify import seedling
 from ramify.errors import ErrorInfo
 from ramify.runtime.core import messages as core
 from ramify.runtime.lowering import lowering as module
-from ramify.runtime.lowering.lowering import FromClient, Lowering
+from ramify.runtime.lowering.events import FromClient
+from ramify.runtime.lowering.lowering import Lowering
 from ramify.runtime.lowering.template import ChatTemplate
 from ramify.runtime.lowering.tokenizer import TextTokenizer
 from ramify.runtime.protocol.graph import (

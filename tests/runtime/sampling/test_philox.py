@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from ramify.runtime.sampling.philox import Purpose, philox4x32, uniform
+from ramify.runtime.protocol import philox as host
+from ramify.runtime.protocol.philox import Purpose
+from ramify.runtime.sampling.philox import philox4x32, uniform
 
 # counter, key, result: the philox4x32 10 lines of `kat_vectors` in the Random123 distribution of the paper's authors.
 KNOWN_ANSWERS = [
@@ -33,6 +35,20 @@ def _philox_in_python(counter: list[int], key: list[int]) -> list[int]:
 def test_known_answers_of_random123(counter: str, key: str, expected: str) -> None:
     words = philox4x32(torch.tensor([_words(counter)]), torch.tensor([_words(key)]))
     assert words.tolist() == [_words(expected)]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
+def test_the_host_gives_the_known_answers_too(counter: str, key: str, expected: str) -> None:
+    a, b, c, d = _words(counter)
+    first, second = _words(key)
+    assert list(host.philox4x32((a, b, c, d), (first, second))) == _words(expected)
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_the_host_draws_what_the_device_draws(purpose: Purpose) -> None:
+    position, seed = (3 << 32) + 11, 0xFEDCBA9876543210
+    key = torch.tensor([[seed & 0xFFFFFFFF, seed >> 32]])
+    assert host.uniform(seed, position, purpose) == uniform(key, torch.tensor([position]), purpose).item()
 
 
 def test_batch_equals_the_definition_word_by_word() -> None:

@@ -35,8 +35,10 @@ class StepBuilder:
         sampling: RowSampling = GREEDY,
         prompt_ids: Sequence[int] = (),
         output_ids: Sequence[int] = (),
+        candidates: Sequence[int] = (),
     ) -> None:
-        self._opened.append(RowOpen(row, epoch, pack(slots), sampling, pack(prompt_ids), pack(output_ids)))
+        past = pack(prompt_ids), pack(output_ids)
+        self._opened.append(RowOpen(row, epoch, pack(slots), sampling, *past, pack(candidates)))
 
     def span(self, row: int, start: int, slots: Sequence[int]) -> None:
         self._spans.append((row, start, slots))

@@ -12,7 +12,7 @@ from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.torch_backend import TorchAttention
 from ramify.runtime.models.loader import fill_random
 from ramify.runtime.models.registry import build_model, load_config
-from ramify.runtime.protocol.plan import StepMasks, StepPlan, StepResult, WorkerInfo, WorkerReply
+from ramify.runtime.protocol.plan import StepFailed, StepMasks, StepPlan, StepResult, WorkerInfo, WorkerReply
 from ramify.runtime.protocol.sampling import RowSampling
 from ramify.runtime.protocol.tokens import unpack
 from ramify.runtime.sampling.draw import NO_TOKEN, VOID
@@ -103,6 +103,42 @@ def test_a_void_sample_is_not_drawn_and_its_row_not_advanced(rig: Rig, config_di
     builder.open(0, 1)
     builder.sample(0, builder.chunk(0, 0, [*PROMPT, first[0], first[0]], range(9)))
     assert again == fresh.ids(builder.plan())
+
+
+def test_candidates_are_scored_by_their_raw_logits_beside_rows_that_draw(rig: Rig) -> None:
+    everything, few = list(range(VOCAB)), [50, 3, 96]
+    heavy = RowSampling(temperature=0.0, repetition_penalty=3.0, logprobs=-1)
+    reporting = RowSampling(temperature=0.0, logprobs=20)
+    builder = StepBuilder(0)
+    for row, candidates in enumerate((everything, few, [])):
+        builder.open(row, 1, sampling=heavy if candidates else reporting, prompt_ids=PROMPT, candidates=candidates)
+        builder.sample(row, builder.chunk(row, 0, PROMPT, range(row * 20, row * 20 + len(PROMPT))))
+    result = rig.run(builder.plan())
+    assert result.scores is not None
+    assert unpack(result.scores.index).tolist() == [0, 1]
+    assert unpack(result.scores.counts).tolist() == [VOCAB, 3]
+    values = np.frombuffer(result.scores.values, np.float32).astype(np.float64)
+    whole, part = values[:VOCAB], values[VOCAB:]
+    assert np.exp(whole).sum() == pytest.approx(1.0, abs=1e-5)
+    # Renormalised over three of them; penalties do not touch a score.
+    assert part == pytest.approx(whole[few] - np.log(np.exp(whole[few]).sum()), abs=1e-5)
+    # The row that draws reports its log probabilities by another way.
+    assert result.logprobs is not None
+    top = unpack(result.logprobs.top_ids)
+    assert len(top) == 20
+    assert whole[top] == pytest.approx(np.frombuffer(result.logprobs.top_logprobs, np.float32), abs=1e-5)
+    ids = unpack(result.ids).tolist()
+    assert ids[0] == int(np.argmax(whole)) and ids[1] == few[int(np.argmax(part))]
+
+
+def test_candidates_outside_the_vocabulary_fail_the_step(rig: Rig) -> None:
+    builder = StepBuilder(0)
+    builder.open(0, 1, candidates=[3, VOCAB])
+    builder.sample(0, builder.chunk(0, 0, PROMPT, range(len(PROMPT))))
+    rig.worker.submit(builder.plan())
+    rig.worker.submit(StepMasks(0))
+    (reply,) = rig.replies
+    assert isinstance(reply, StepFailed) and "candidates" in reply.error
 
 
 def test_masked_rows_draw_only_allowed_tokens_and_the_others_are_free(rig: Rig) -> None:

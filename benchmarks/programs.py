@@ -20,8 +20,8 @@ from ramify import seedling
 from ramify.lang.hub import Hub
 from ramify.lang.link import Link
 from ramify.runtime.core.config import CoreConfig
-from ramify.runtime.protocol.graph import ClientMessage, EngineReply
 from ramify.runtime.protocol.plan import WorkerInfo
+from ramify.runtime.sim.line import SimLine
 from ramify.runtime.sim.loop import run
 from ramify.runtime.sim.simulation import Parts
 from ramify.runtime.sim.world import World
@@ -46,29 +46,12 @@ async def coroutine(s: rf.State, n: int) -> str:
 KINDS = {"def": plain, "async def": coroutine}
 
 
-class Line:
-    """Connects programs to the simulated engine."""
-
-    def __init__(self, world: World, link: Link) -> None:
-        self.world, self.link = world, link
-        world.engine.connect(0, self)
-
-    def send(self, message: ClientMessage | EngineReply) -> None:
-        if isinstance(message, ClientMessage):
-            self.world.loop.call_soon(self.world.engine.receive, 0, message)
-        else:
-            self.link.on_reply(message)
-
-    def close(self) -> None:
-        self.world.engine.disconnect(0)
-
-
 async def measure(kind: str, runs: int) -> None:
     parts = Parts.load(seedling.path())
     info = WorkerInfo(slots=100_000, max_rows=256, max_length=600, vocab_size=parts.vocab_size)
-    world = World(1, parts.tokenizer, parts.template, parts.backend, info, CoreConfig(), traced=False)
+    world = World(1, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, CoreConfig(), traced=False)
     link = Link(Hub(world.loop))
-    link.attach(Line(world, link))
+    link.attach(SimLine(world, link.on_reply))
     serving = world.loop.create_task(world.engine.run())
     threads, before = threading.active_count(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.perf_counter()

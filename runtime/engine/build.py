@@ -13,7 +13,6 @@ import msgspec
 from ...errors import RamifyError, UnsupportedModel
 from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
-from ...grammar.vocabulary import Vocabulary
 from ..core.config import CoreConfig
 from ..core.step import Core
 from ..lowering.files import read_json
@@ -77,9 +76,7 @@ def build_engine(options: EngineOptions) -> Engine:
     )
     try:
         info = worker.info
-        vocabulary = Vocabulary.from_json(
-            (directory / "tokenizer.json").read_bytes(), width=info.vocab_size, stop_ids=tokenizer.stop_ids
-        )
+        vocabulary = tokenizer.vocabulary(info.vocab_size)
         executors = [
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
@@ -93,7 +90,7 @@ def build_engine(options: EngineOptions) -> Engine:
         engine_loop = EngineLoop(
             core=Core(config, info),
             worker=worker,
-            lowering=Lowering(tokenizer, template, info.vocab_size, default_sampling(directory)),
+            lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
             compiler=GrammarCompiler(make_backend(vocabulary, options.grammar), executors[1], clock=loop.time),
             executor=executors[0],
         )

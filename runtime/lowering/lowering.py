@@ -12,6 +12,7 @@ events at a time, on any thread, and does no I/O.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from ...errors import (
     Cancelled,
@@ -21,7 +22,11 @@ from ...errors import (
     RamifyError,
     to_info,
 )
-from ...grammar.trie import TokenTrie
+from ...grammar.choices import check_choices
+from ...grammar.matcher import MatcherState
+from ...grammar.spec import Choices
+from ...grammar.trie import TokenTrie, TrieMatcher
+from ...grammar.vocabulary import Vocabulary
 from ..core import messages as core
 from ..protocol.fields import check_path, field_text
 from ..protocol.graph import (
@@ -77,7 +82,7 @@ class Lowering:
 
     Args:
         tokenizer, template: the model's.
-        vocab_size: width of the logits; no id of a request may reach it.
+        vocabulary: the tokenizer as bytes; its width is that of the logits, which no id of a request may reach.
         defaults: the model's sampling, where a gen asks for nothing.
     """
 
@@ -85,12 +90,12 @@ class Lowering:
         self,
         tokenizer: TextTokenizer,
         template: ChatTemplate,
-        vocab_size: int,
+        vocabulary: Vocabulary,
         defaults: SamplingParams | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self._writer = StreamWriter(template)
-        self._vocab_size = vocab_size
+        self._vocabulary = vocabulary
         self._defaults = defaults or SamplingParams()
         self._runs: dict[int, LoweredRun] = {}
         self._keys: dict[tuple[int, int], int] = {}
@@ -184,7 +189,7 @@ class Lowering:
             except RamifyError as error:
                 run.nodes[node.node].error = to_info(error)
             else:
-                if isinstance(node, Gen) and node.grammar is not None:
+                if isinstance(node, Gen) and node.grammar is not None and not isinstance(node.grammar, Choices):
                     self._out.compiles.append(((key, node.node), node.grammar))
         elif isinstance(node, Fork):
             if node.child in run.streams:
@@ -210,10 +215,12 @@ class Lowering:
             check_select(gen)
             return
         check_gen(gen)
+        if isinstance(gen.grammar, Choices):
+            check_choices(gen.grammar)
         for token in gen.stop_ids:
-            if not 0 <= token < self._vocab_size:
+            if not 0 <= token < self._vocabulary.width:
                 raise InvalidRequest(
-                    f"stop id {token}", where=gen.path, hint=f"the model's ids are below {self._vocab_size}"
+                    f"stop id {token}", where=gen.path, hint=f"the model's ids are below {self._vocabulary.width}"
                 )
 
     def _lower(self, key: int, run: LoweredRun, number: int, stream: StreamText, node: GraphNode) -> None:
@@ -295,8 +302,12 @@ class Lowering:
                         self._wait(run, number, stream, part)
                         stream.queue.appendleft(node)
                         return
-            self._writer.check_turns(stream, node.role, lambda part: run.nodes[part].text or "")
+            self._writer.check_turns(stream, node.role, lambda part: self._spelled(run.nodes[part]))
         self._writer.open_role(stream, node.role)
+
+    def _spelled(self, state: NodeState) -> str:
+        """What a value's ids spell in its stream: special tokens count, and what a stop string left over is text."""
+        return "" if state.ids is None else self.tokenizer.decode(state.ids, skip_special=False)
 
     def _seam(self, at: core.StreamKey, stream: StreamText) -> None:
         """Close the open run and send what is closed."""
@@ -312,6 +323,9 @@ class Lowering:
         state = self._begin(key, run, number, stream, gen)
         if state is None:
             return
+        if isinstance(gen.grammar, Choices):
+            matcher = TrieMatcher(self._trie(run, stream, gen.grammar.options), self._vocabulary.tokens)
+            self._core(core.GrammarReady((key, gen.node), MatcherState(matcher, self._vocabulary)))
         stream.builder, stream.begun = RunBuilder(self.tokenizer, after=Seam.TEXT), True
         if gen.events:
             state.detokenizer = StreamDetokenizer(self.tokenizer)
@@ -355,10 +369,7 @@ class Lowering:
     def _select(self, key: int, run: LoweredRun, number: int, stream: StreamText, select: Select) -> None:
         if self._begin(key, run, number, stream, select) is None:
             return
-        seam = stream.builder.seam
-        choices = [self.tokenizer.encode(choice, after=seam).tolist() for choice in select.choices]
-        run.text_runs -= len(choices)  # not text of the stream: `_lower` counts every call of the tokenizer
-        selection = Selection(select, TokenTrie(choices, self.tokenizer.stop_ids), (key, number))
+        selection = Selection(select, self._trie(run, stream, select.choices), (key, number))
         stream.builder, stream.begun = RunBuilder(self.tokenizer, after=Seam.TEXT), True
         self._wait(run, number, stream, select.node)
         if not selection.trie.branches:  # a single choice: there is nothing to ask the model
@@ -367,6 +378,19 @@ class Lowering:
         self._out.core.extend(selection.start(run.next_part))
         run.next_part -= len(selection.parts)
         run.selections.update(dict.fromkeys(selection.parts, selection))
+
+    def _trie(self, run: LoweredRun, stream: StreamText, texts: Iterable[str]) -> TokenTrie:
+        """Choices as the ids that the tokenizer would give them where the stream ends."""
+        seam, choices = stream.builder.seam, dict.fromkeys(texts)
+        ids = [self.tokenizer.encode(choice, after=seam).tolist() for choice in choices]
+        run.text_runs -= len(ids)  # not text of the stream: `_lower` counts every call of the tokenizer
+        for choice, spelled in zip(choices, ids, strict=True):
+            text = self.tokenizer.decode(spelled, skip_special=False)
+            if text != choice:
+                raise InvalidRequest(
+                    f"the tokenizer spells the choice {choice!r} as {text!r}", hint="write it as the tokenizer does"
+                )
+        return TokenTrie(ids, self.tokenizer.stop_ids)
 
     def _selected(self, key: int, run: LoweredRun, selection: Selection, prompt: int) -> None:
         """All scores are there: append the choice and answer."""

@@ -29,6 +29,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from ...errors import InvalidRequest, ModelNotFound, UnsupportedModel
+from ...grammar.vocabulary import Vocabulary
 from ..protocol.tokens import IntArray
 from .files import (
     MAX_TOKENIZER_BYTES,
@@ -210,6 +211,18 @@ class TextTokenizer:
         if token is None:
             return Seam.TEXT
         return Seam.STRIPPING if token.rstrip else Seam.CONTROL
+
+    def vocabulary(self, width: int) -> Vocabulary:
+        """The same tokenizer as grammars need it.
+
+        Args:
+            width: of the model's logits.
+
+        Raises:
+            UnsupportedModel, InvalidRequest: see `Vocabulary.from_json`.
+        """
+        data = (self.directory / "tokenizer.json").read_bytes()
+        return Vocabulary.from_json(data, width=width, stop_ids=self.stop_ids)
 
     def is_special(self, token_id: int) -> bool:
         """Whether the id is left out of text when special tokens are skipped."""

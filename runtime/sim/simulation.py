@@ -27,6 +27,7 @@ class Parts:
 
     tokenizer: TextTokenizer
     template: ChatTemplate
+    vocabulary: Vocabulary
     backend: GrammarBackend
     vocab_size: int
 
@@ -34,9 +35,8 @@ class Parts:
     def load(cls, directory: Path) -> Parts:
         tokenizer = TextTokenizer.load(directory)
         vocab_size = -(-tokenizer.vocab_size // 32) * 32 + 5  # wider than the tokenizer, and no multiple of a word
-        data = (directory / "tokenizer.json").read_bytes()
-        vocabulary = Vocabulary.from_json(data, width=vocab_size, stop_ids=tokenizer.stop_ids)
-        return cls(tokenizer, ChatTemplate.load(tokenizer), make_backend(vocabulary), vocab_size)
+        vocabulary = tokenizer.vocabulary(vocab_size)
+        return cls(tokenizer, ChatTemplate.load(tokenizer), vocabulary, make_backend(vocabulary), vocab_size)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def simulate(seed: int, parts: Parts, programs: int = 12) -> Outcome:
     fault_rate = rng.choice((0.0, 0.0, 0.01))
 
     async def main() -> Outcome:
-        world = World(seed, parts.tokenizer, parts.template, parts.backend, info, config, fault_rate)
+        world = World(seed, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, config, fault_rate)
         played = await play(world, programs)
         return Outcome(
             seed=seed,

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...grammar.compile import GrammarCompiler
 from ...grammar.state import GrammarBackend
+from ...grammar.vocabulary import Vocabulary
 from ..core.config import CoreConfig
 from ..core.messages import CoreInput
 from ..core.step import Core
@@ -57,7 +58,7 @@ class World:
 
     Args:
         seed: decides every latency and fault.
-        tokenizer, template: real ones.
+        tokenizer, template, vocabulary: real ones.
         backend: compiles grammars.
         info: what the fake worker pretends.
         config: the core's limits.
@@ -70,6 +71,7 @@ class World:
         seed: int,
         tokenizer: TextTokenizer,
         template: ChatTemplate,
+        vocabulary: Vocabulary,
         backend: GrammarBackend,
         info: WorkerInfo,
         config: CoreConfig,
@@ -87,7 +89,7 @@ class World:
         self.engine = EngineLoop(
             core=self.core,
             worker=self.worker,
-            lowering=Lowering(tokenizer, template, info.vocab_size),
+            lowering=Lowering(tokenizer, template, vocabulary),
             compiler=GrammarCompiler(backend, SimExecutor(self.loop, self.rng, 0.5), clock=self.loop.time),
             executor=SimExecutor(self.loop, self.rng, 0.002),
             observer=self._observe if traced else None,

@@ -127,6 +127,29 @@ def test_a_draw_follows_the_probabilities(engine: rf.Engine) -> None:
     assert chi_square < 25
 
 
+def test_a_gen_of_the_same_choices_follows_the_same_law(engine: rf.Engine) -> None:
+    """1,500 gens at temperature 1; a chi-square of 28 with 5 degrees of freedom has a probability of 4e-5."""
+    choices, count = ["al", "a", "alpha", "o", "it", "its"], 1_500
+
+    @rf.function
+    def draw(s: rf.State) -> list[object]:
+        s += "which of these"
+        branches = s.fork(count)
+        for branch in branches:
+            branch += rf.gen("x", type=rf.Choices(tuple(choices)), temperature=1.0, top_k=0, top_p=1.0)
+        s += rf.select("x", choices)
+        return [s["x"].probabilities, *(branch["x"] for branch in branches), branches[0].tokens()]
+
+    law, *drawn, ids = draw.on(engine, seed=4).run()
+    tokenizer = TextTokenizer.load(seedling.path())
+    canonical = tokenizer.encode(drawn[0], after=Seam.TEXT).tolist()
+    assert ids[-len(canonical) :] == canonical
+    counts = [drawn.count(choice) for choice in choices]
+    assert min(counts) > 5, "every choice is possible"
+    expected = [law[choice] for choice in choices]
+    assert sum((seen - count * p) ** 2 / (count * p) for seen, p in zip(counts, expected, strict=True)) < 28
+
+
 def _heated(choices: list[tuple[int, ...]], law: list[float], temperature: float) -> list[float]:
     """The law at another temperature, for choices that all part at the root."""
     assert len({choice[0] for choice in choices}) == len(choices)

@@ -6,9 +6,12 @@ import itertools
 import math
 import random
 
+import numpy as np
 import pytest
 from ramify.errors import InvalidRequest
-from ramify.grammar.trie import MAX_CHOICES, TokenTrie
+from ramify.grammar.matcher import MatcherState, fill_masks
+from ramify.grammar.trie import TokenTrie, TrieMatcher
+from ramify.grammar.vocabulary import Vocabulary
 
 STOPS = (90, 91)
 
@@ -75,9 +78,7 @@ def test_an_impossible_candidate_has_no_probability() -> None:
 @pytest.mark.parametrize(
     ("choices", "stops", "match"),
     [
-        ([], STOPS, "0 choices"),
-        ([(i,) for i in range(MAX_CHOICES + 1)], STOPS, "2001 choices"),
-        ([(1,), ()], STOPS, "no tokens"),
+        ([], STOPS, "no choices"),
         ([(1,), (2,), (1,)], STOPS, "same tokens"),
         ([(1,), (1, 2)], (), "no stop token"),
     ],
@@ -85,3 +86,48 @@ def test_an_impossible_candidate_has_no_probability() -> None:
 def test_bad_choices_are_refused(choices: list[tuple[int, ...]], stops: tuple[int, ...], match: str) -> None:
     with pytest.raises(InvalidRequest, match=match):
         TokenTrie(choices, stops)
+
+
+VOCABULARY = Vocabulary((*(bytes((97 + i % 26,)) for i in range(90)), b"", b""), frozenset(STOPS), width=101)
+
+
+def _state(choices: list[tuple[int, ...]]) -> MatcherState:
+    return MatcherState(TrieMatcher(TokenTrie(choices, STOPS), VOCABULARY.tokens), VOCABULARY)
+
+
+def _allowed(state: MatcherState) -> set[int]:
+    masks = np.full((1, VOCABULARY.words), 0x55555555, np.int32)
+    assert fill_masks([state], masks) == [None]
+    bits = np.unpackbits(masks.view(np.uint8), bitorder="little")
+    return set(np.flatnonzero(bits).tolist())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_masks_are_those_of_brute_force_along_random_walks(seed: int) -> None:
+    rng = random.Random(seed)
+    pool = [(), *(path for size in (1, 2, 3) for path in itertools.product((31, 32, 63, 5), repeat=size))]
+    choices = rng.sample(pool, rng.randrange(1, 15))
+    state, path = _state(choices), ()
+    while True:
+        going_on = {choice[len(path)] for choice in choices if choice[: len(path)] == path and len(choice) > len(path)}
+        allowed = going_on | (set(STOPS) if path in choices else set())
+        assert _allowed(state) == allowed
+        assert state.completed == (path in choices)
+        for token in range(-1, 102):
+            fork = state.fork()
+            assert fork.accept(token) == (token in allowed)
+            if token in allowed:
+                fork.rollback(1)
+                assert _allowed(fork) == allowed
+        token = rng.choice(sorted(allowed))
+        assert state.accept(token)
+        if token in STOPS:
+            assert state.terminated and _allowed(state) == set()
+            return
+        path = (*path, token)
+
+
+def test_forced_text_ends_where_a_choice_ends_or_parts() -> None:
+    assert _state([(0, 1, 2), (0, 1, 3)]).forced_text() == b"ab"
+    assert _state([(0, 1), (0, 1, 2, 3)]).forced_text() == b"ab"
+    assert _state([(), (1,)]).forced_text() == b""

@@ -7,22 +7,19 @@ import random
 
 import numpy as np
 import pytest
+from lowering_desk import Desk, gen
 from ramify import seedling
 from ramify.errors import ErrorInfo
 from ramify.runtime.core import messages as core
 from ramify.runtime.lowering import lowering as module
 from ramify.runtime.lowering.events import FromClient
-from ramify.runtime.lowering.lowering import Lowering
-from ramify.runtime.lowering.template import ChatTemplate
 from ramify.runtime.lowering.tokenizer import TextTokenizer
 from ramify.runtime.protocol.graph import (
     Argument,
     CancelStream,
     CloseRole,
     CloseRun,
-    EngineReply,
     Fork,
-    Gen,
     GraphDelta,
     GraphNode,
     NodeDone,
@@ -30,54 +27,14 @@ from ramify.runtime.protocol.graph import (
     OpenRole,
     Read,
     RunClosed,
-    RunOptions,
     Text,
     ValueEdge,
 )
-from ramify.runtime.protocol.tokens import pack
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> TextTokenizer:
     return TextTokenizer.load(seedling.path())
-
-
-class Desk:
-    """One client of a lowering, and what came out of it."""
-
-    def __init__(self, tokenizer: TextTokenizer) -> None:
-        self.lowering = Lowering(tokenizer, ChatTemplate.load(tokenizer), tokenizer.vocab_size)
-        self.core: list[core.CoreInput] = []
-        self.replies: list[EngineReply] = []
-        self.opened = False
-
-    def handle(self, event: module.LoweringEvent) -> None:
-        lowered = self.lowering.handle([event])
-        self.core.extend(lowered.core)
-        self.replies.extend(reply for _, reply in lowered.replies)
-
-    def send(self, *nodes: GraphNode, run: int = 0) -> None:
-        options, self.opened = None if self.opened else RunOptions(), True
-        self.handle(FromClient(0, GraphDelta(run, list(nodes), options), 0.0))
-
-    def finish(self, node: int, ids: list[int], leftover: str = "", reason: str = "length") -> None:
-        usage = core.GenUsage(1, 0, 1, len(ids), 0)
-        self.handle(core.GenDone((0, node), pack(ids), reason, leftover, usage))
-
-    def ids(self, stream: int = 0) -> list[int]:
-        return [
-            int(token)
-            for message in self.core
-            if isinstance(message, core.Append) and message.key == (0, stream)
-            for token in message.ids
-        ]
-
-    def generates(self) -> list[int]:
-        return [message.node[1] for message in self.core if isinstance(message, core.Generate)]
-
-
-def gen(node: int, stream: int = 0, **options: object) -> Gen:
-    return Gen(stream=stream, node=node, name="x", path=f"p/{node}", **options)  # type: ignore[arg-type]
 
 
 CHAT: list[GraphNode] = [

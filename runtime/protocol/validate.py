@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ...errors import InvalidRequest
-from ...grammar.trie import MAX_CHOICES
 from .graph import Gen, Select
 from .sampling import RowSampling, SamplingParams
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 256
 MAX_LOGPROBS = 20
+MAX_CHOICES = 2_000
 MAX_CHOICE_CHARS = 1_024
 
 # name: (lowest, lowest is allowed, highest, neutral value)

@@ -62,7 +62,7 @@ def test_no_module_of_this_session_has_two_names() -> None:
 
 def packages_in_tree() -> list[str]:
     found = ["ramify"]
-    for top in ("grammar", "lang", "radix_cache", "runtime", "seedling"):
+    for top in ("cli", "grammar", "lang", "radix_cache", "runtime", "seedling"):
         for init in sorted((ROOT / top).rglob("__init__.py")):
             found.append(".".join(["ramify", *init.parent.relative_to(ROOT).parts]))
     return sorted(found)

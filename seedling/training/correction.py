@@ -11,93 +11,158 @@ from collections.abc import Mapping
 
 from . import entities as e
 from .case import Case, dumps, gold, user, wrong
-from .draw import Draw, Phrases
+from .draw import Draw, Phrases, lines
 from .extraction import DOMAINS, Request, instruction, prompt, request, text_about, words
 from .records import Json
 
-_BY_REASON = Phrases(
-    'The field "{f}" is wrong: it should be {m}.', 'The field "{f}" is wrong. It should be {m}.', "{f}: should be {m}",
-    '"{f}" is wrong: {w} is not {m}.', "{f} is not right, look again: it should be {m}.",
-    "The {f} does not match the text.",
-    'The field "{f}" is wrong: the text says something else.', "{f}: does not match the text",
-    '{w} is not {m}. Please correct "{f}".',
-    'Check "{f}" again, it must be {m}.', "Wrong {f}. Use {m} from the text.", 'Please fix "{f}".',
-    "{f}: {w} is not in the text",
-    'The value of "{f}" is not what the text says.', "{f} is wrong: {w} is not {m}; it should be {m}.",
-    "{f}: must be {m}",
-    "{f}: value error, {w} is not correct", "I do not think that {w} is {m}. Correct {f}.",
-    "{f} is wrong.", "Look at {f} again.", "{f}: wrong value", "{f} is incorrect: read the text again.",
-    "Error in {f}: {w}", "{f}: mismatch",
-    "You got {f} wrong.", "That is not {m}: {w}.", "The {f} should be {m} as the text has it.",
-    "{f}: not supported by the text",
-    "{f}: {w} does not appear in the text", "Re-read the text for {f}.", "The wrong {f} was taken.",
-    "Recheck {f}: {w} is wrong.",
-)  # fmt: skip
-_BY_VALUE = Phrases(
-    'The field "{f}" is wrong: it should be {r}.', '"{f}" should be {r}.', "{f}: should be {r}",
-    "The {f} is not {w} but {r}.",
-    "{f} must be {r}, not {w}.", 'Change "{f}" to {r}.', "Wrong: {f} is {r}.", "{f}: expected {r}, got {w}",
-    "Please set {f} to {r}.",
-    'Correct the field "{f}": {r}.', "No, the {f} is {r}.", "{f} is wrong, the right value is {r}.", "Set {f} to {r}.",
-    "{f} = {r}",
-    "{f}: {r}", "Use {r} for {f}.", "It is {r}, not {w}.", "{r} is the right {f}.", "I meant {r} for {f}.",
-    "Replace {w} with {r} in {f}.",
-    '"{f}" has to be {r}.', "Make the {f} {r}.", "Make {f} {r} instead.", "The right {f} is {r}.", "{f} -> {r}",
-    "Actually, the {f} is {r}.",
-    "The {f} should read {r}.", "Update {f} to {r}.", "{w} is wrong for {f}; {r} is right.", "Put {r} into {f}.",
-    "The {f} has changed to {r}.",
-    'Fix "{f}": it is {r}.', "The correct {f} would be {r}.", "{f} should have been {r}.", "Enter {r} as {f}.",
-    "I want {f} to be {r}.",
-)  # fmt: skip
-_LIST = Phrases(
-    '{f}: the text names {n}, not {k}', 'The field "{f}" is wrong: there are {n} in the text.',
-    "{f}: expected {n} entries, got {k}",
-    '"{f}" is not complete or not right, the text has {n}.', "{f} must have {n} entries.",
-    "{f}: does not match the text",
-    "The list {f} is wrong, it should have {n}.", 'Check "{f}": there should be {n}.',
-)  # fmt: skip
-_DATE = Phrases(
-    "{f}: must be in ISO form", 'The field "{f}" is wrong: write the date as YYYY-MM-DD.',
-    "{f}: must be an ISO date (YYYY-MM-DD)",
-    '"{f}" is not an ISO date.', "{f}: {w} is not a date in the form YYYY-MM-DD", "Please write {f} in ISO form.",
-    "{f}: invalid date format", "{f}: input should be a valid date",
-)  # fmt: skip
-_TOTAL = Phrases(
-    "{f}: must equal the sum of the items", "{f}: must be the amount paid",
-    '"{f}" is wrong: it is not the amount in the text.',
-    'The field "{f}" is wrong: {w} is not the sum; it should be the amount paid.', "{f}: does not match the items",
-    "{f}: is not the total",
-)  # fmt: skip
-_NUMBER = Phrases(
-    "{f}: must be a number", "{f}: input should be a valid number", "{f}: is not a number",
-    '"{f}" must be a number, not text.',
-    "{f}: expected a number, got {w}", "{f}: {w} is not a number",
-)  # fmt: skip
-_ENUM = Phrases(
-    "{f}: must be one of: {o}", "{f}: {w} does not fit the text", '"{f}" is wrong: choose again from {o}.',
-    "{f}: should not be {w}",
-    'The field "{f}" is wrong: the text says otherwise.', "{f} cannot be {w}.", "{f}: wrong choice {w}",
-)  # fmt: skip
-_BOOLEAN = Phrases(
-    "{f}: should not be {w}", '"{f}" is wrong.', "{f} is the other way round.",
-    'The field "{f}" is wrong: the text says the opposite.',
-    "{f}: {w} contradicts the text", "{f} must not be {w}.",
-)  # fmt: skip
-_NULL = Phrases(
-    "{f}: must not be null, the text says it", '"{f}" is not missing, it is in the text.', "{f}: is required",
-    "{f}: must not be null",
-    'The field "{f}" is wrong: the text names it.', "{f} may not be null: the text has it.", "{f}: missing value",
-)  # fmt: skip
-_ABSENT = Phrases(
-    "{f}: the text does not say it, must be null", '"{f}" should be null.', "{f}: {w} is not in the text, use null",
-    'The field "{f}" is wrong: the text does not name it.', "{f} must be null.", "{f}: not in the text, should be null",
-)  # fmt: skip
-_WRAP = Phrases(
-    "{e}", "{e}", "{e}", "{e} Try again.", "Your answer was rejected: {e}", "Error: {e}", "{e}\nCorrect it.",
-    "Not valid. {e}",
-    "Check failed: {e}", "{e} Please write the JSON again.", "That is not right. {e}", "Validation error: {e}",
-    "{e} Fix it.",
-)  # fmt: skip
+_FIELD = '[{f}|"{f}"|the field "{f}"|the field {f}|the value of {f}]'
+
+_BY_REASON = lines(f"""
+{_FIELD} is [wrong|not right|incorrect|mistaken|off]: it [should|must|has to|ought to] be {{m}}
+{{f}}: [should|must|has to|ought to] be {{m}} [as the text has it|from the text|]
+{_FIELD} is [wrong|not right|incorrect|mistaken]: {{w}} is not {{m}}
+{_FIELD} does not [match|fit|agree with] the [text|message]
+{{f}}: does not [match|fit|agree with] the [text|message]
+{_FIELD} is [wrong|not right|incorrect|mistaken]: the [text|message] says something else
+{{w}} is not {{m}}. [please|] [correct|fix|change|check|repair] {_FIELD}
+[please|] [check|look at|read|correct|fix|repair] {_FIELD} [again|once more], it [should|must|has to] be {{m}}
+[wrong|incorrect|bad|mistaken] {{f}}. [use|take|give|write] {{m}} from the text
+[please|] [fix|correct|check|repair|look at|change] {_FIELD} [again|once more|]
+{{f}}: {{w}} [is not|does not appear|does not stand|is nowhere] in the [text|message]
+{_FIELD} is not what the [text|message] [says|has|gives|states]
+{{f}}: [value error|wrong value|bad value|error], {{w}} is [not correct|wrong|not right|a mistake]
+I do not think that {{w}} is {{m}}. [please|] [correct|fix|check|change] {_FIELD}
+{_FIELD} is [wrong|not right|incorrect|mistaken|not correct]
+{{f}}: [wrong value|bad value|mismatch|error|wrong|not correct|incorrect]
+[error|mistake|mismatch|problem] in {_FIELD}: {{w}}
+you [got|have|read|filled in|copied] {{f}} [wrong|wrongly]
+that is not {{m}}: {{w}}
+the {{f}} [should|must|has to] be {{m}} as the [text|message] [has it|says|gives it]
+{{f}}: not [supported|given|stated|named] [by|in] the text
+[please|] [read|check|study|look at] the [text|message] [again|once more] for {{f}}
+the wrong {{f}} was [taken|used|copied|written|given]
+[please|] recheck {{f}}: {{w}} is [wrong|not right|incorrect]
+{{w}} [cannot|can not|must not] be {{m}}; [check|correct|fix|change] {_FIELD}
+""")
+_BY_VALUE = lines(f"""
+{_FIELD} is [wrong|not right|incorrect|mistaken]: it [should|must|has to|ought to] be {{r}}
+{_FIELD} [should|must|has to|ought to|needs to] be {{r}}
+{{f}}: [should|must|has to|ought to] be {{r}}
+[the|] {{f}} is not {{w}} but {{r}}
+{_FIELD} [should|must|has to] be {{r}}, not {{w}}
+[please|kindly|] [change|set|correct|update|fix|alter] {_FIELD} to {{r}}
+[wrong|no|not so|mistake|sorry]: {{f}} [is|must be|should be] {{r}}
+{{f}}: expected {{r}}, [got|found|not] {{w}}
+[please|kindly|] [correct|fix|change|update] {_FIELD}: {{r}}
+[no|well|sorry|actually|in fact|rather], the {{f}} is {{r}}
+{_FIELD} is [wrong|not right|incorrect], the [right|correct|true] value is {{r}}
+{{f}} = {{r}}
+{{f}}: {{r}}
+[please|] [use|write|take|put] {{r}} [for|in|as] {_FIELD}
+it is {{r}}, not {{w}}
+{{r}} is the [right|correct|true] {{f}}
+I [meant|want|need|said] {{r}} [for|as] {_FIELD}
+[please|] [replace|swap|exchange] {{w}} [with|by|for] {{r}} in {_FIELD}
+[please|] make [the|] {{f}} {{r}} [instead|now|]
+the [right|correct|true|new] {{f}} [is|would be|should be] {{r}}
+{{f}} -> {{r}}
+the {{f}} [should|must|has to] [read|say] {{r}}
+{{w}} is [wrong|not right|incorrect] for {{f}}; {{r}} is [right|correct]
+[please|] [put|write|enter|fill in] {{r}} [into|as|for] [the|] {{f}}
+the {{f}} has [changed|been changed|been corrected] to {{r}}
+[please|] [fix|correct|update] {_FIELD}: it is {{r}} [now|]
+{{f}} [should|must] have been {{r}}
+I want [the|] {{f}} to be {{r}}
+""")
+_LIST = lines(f"""
+{{f}}: the [text|message] [names|lists|has|gives] {{n}}, not {{k}}
+{_FIELD} is [wrong|not right|incorrect|not complete]: there are {{n}} in the [text|message]
+{{f}}: expected {{n}} [entries|items|values], [got|found|not] {{k}}
+{_FIELD} is [not complete|not right|wrong], the [text|message] [has|names|lists|gives] {{n}}
+{_FIELD} [should|must|has to] have {{n}} [entries|items|values]
+{{f}}: does not [match|fit|agree with] the [text|message]
+the list {{f}} is [wrong|not right|incorrect|not complete], it [should|must|has to] have {{n}}
+[please|] [check|correct|fix] {_FIELD}: there [should|must] be {{n}} [entries|items|]
+{{k}} [entries|items] are not right for {{f}}; [there are|the text has] {{n}}
+""")
+_DATE = lines(f"""
+{{f}}: must be [in ISO form|an ISO date|a date in ISO form|in the form YYYY-MM-DD|an ISO date (YYYY-MM-DD)]
+{_FIELD} is [wrong|not right|incorrect]: write the date [as YYYY-MM-DD|in ISO form|in the form YYYY-MM-DD]
+{_FIELD} is not [an ISO date|in ISO form|in the form YYYY-MM-DD|a date in ISO form]
+{{f}}: {{w}} is not [a date in the form YYYY-MM-DD|an ISO date|in ISO form|a valid date]
+[please|kindly|] [write|give|put] {_FIELD} [in ISO form|as YYYY-MM-DD|in the form YYYY-MM-DD]
+{{f}}: [invalid|wrong|bad] [date format|format|form of date]
+{{f}}: input should be [a valid date|an ISO date]
+the date in {{f}} [should|must|has to] be [in ISO form|written as YYYY-MM-DD]
+""")
+_TOTAL = lines(f"""
+{{f}}: [must|should|has to] [equal|be|match] the sum of the [items|lines|prices]
+{{f}}: [must|should|has to] [equal|be|match] the sum of the [items|lines|prices], {{r}}
+{{f}}: [must|should|has to] be the amount [paid|in the text|that was paid]
+{_FIELD} is [wrong|not right|incorrect]: it is not the [amount|sum|total] in the text
+{_FIELD} is [wrong|not right|incorrect]: {{w}} is not the [sum|total|amount paid]; it should be the amount \
+[paid|in the text]
+{{f}}: does not [match|fit|agree with] the [items|lines|prices]
+{{f}}: is not the [total|sum|amount paid]
+""")
+_NUMBER = lines(f"""
+{{f}}: [must|should|has to] be a number
+{{f}}: input should be [a valid number|a number]
+{_FIELD} is not a number
+{_FIELD} [must|should|has to] be a number, not text
+{{f}}: expected a number, [got|found|not] {{w}}
+{{f}}: {{w}} is [not a number|text, not a number|not a valid number]
+[please|] [write|give|put] {_FIELD} as a number
+""")
+_ENUM = lines(f"""
+{{f}}: [must|should|has to] be one of: {{o}}
+{{f}}: {{w}} does not [fit|match|agree with] the [text|message]
+{_FIELD} is [wrong|not right|incorrect]: [choose|pick] again from {{o}}
+{{f}}: [should|can|must] not be {{w}}
+{_FIELD} is [wrong|not right|incorrect]: the [text|message] says [otherwise|something else]
+{_FIELD} [cannot|can not|should not|must not] be {{w}}
+{{f}}: [wrong|bad|incorrect] [choice|value|option] {{w}}
+[please|] [choose|pick] {_FIELD} [again|once more] [from {{o}}|]
+""")
+_BOOLEAN = lines(f"""
+{{f}}: [should|can|must] not be {{w}}
+{_FIELD} is [wrong|not right|incorrect|mistaken]
+{_FIELD} is the other way [round|around]
+{_FIELD} is [wrong|not right|incorrect]: the [text|message] says the opposite
+{{f}}: {{w}} [contradicts|is against|goes against] the [text|message]
+{_FIELD} [must|should|can] not be {{w}}
+the [text|message] says the opposite [for|of|about] {{f}}
+""")
+_NULL = lines(f"""
+{{f}}: [must|should|may] not be null, the [text|message] [says it|has it|names it]
+{_FIELD} is not missing, it is in the [text|message]
+{{f}}: is [required|needed|missing]
+{{f}}: [must|should|may] not be [null|empty|missing]
+{_FIELD} is [wrong|not right|incorrect]: the [text|message] [names|says|has|gives] it
+{_FIELD} [must|should|may] not be null: the [text|message] [has it|says it|names it]
+{{f}}: missing value
+[please|] fill in {_FIELD}: the [text|message] [has it|says it|names it]
+""")
+_ABSENT = lines(f"""
+{{f}}: the [text|message] does not [say|name|give|have] it, [must|should|has to] be null
+{_FIELD} [should|must|has to|ought to] be null
+{{f}}: {{w}} is not in the [text|message], [use|write|take|put] null
+{_FIELD} is [wrong|not right|incorrect]: the [text|message] does not [say|name|give|have] it
+{{f}}: not in the [text|message], [should|must|has to] be null
+[please|] [set|change|correct] {_FIELD} to null
+the [text|message] has no {{f}}, [so|please] [use|write|put] null
+""")
+_WRAP = lines("""
+{e} [please|] [try|do it|check it|read it] again
+[your answer|your JSON|the answer|the JSON|this|it] was [rejected|refused|not accepted]: {e}
+[error|problem|mistake|not valid|invalid|wrong|check failed|validation error|not accepted]: {e}
+{e} [please|] [correct|fix|repair|change] it
+[not|not quite] [valid|right|correct|good]. {e}
+{e} [please|] [write|give|send|return|output] the [JSON|answer|whole JSON] again
+[that|this] is [not|not quite] right. {e}
+[almost|sorry|no|one thing|one mistake]: {e}
+{e} [the rest|all else|everything else] is [right|fine|correct|good]
+""")
 
 
 def case(d: Draw) -> Case:
@@ -149,7 +214,7 @@ def _break(d: Draw, asked: Request) -> tuple[dict[str, Json], str, dict[str, Jso
     complaint = d.phrase(wordings).format(
         f=name, m=meaning, w=_plain(value[name]), r=gold_text, o=options, n=count, k=wrong_count
     )
-    return value, d.phrase(_WRAP).format(e=complaint), right
+    return value, _wrapped(d, complaint, name), right
 
 
 def _by_value(d: Draw, asked: Request, right: Mapping[str, Json]) -> tuple[str, dict[str, Json]] | None:
@@ -163,7 +228,20 @@ def _by_value(d: Draw, asked: Request, right: Mapping[str, Json]) -> tuple[str, 
     fact = asked.facts[name]
     new = _another(d, fact.schema, fact.value)
     complaint = d.phrase(_BY_VALUE).format(f=name, w=_plain(right[name]), r=_plain(new))
-    return d.phrase(_WRAP).format(e=complaint), {**right, name: new}
+    return _wrapped(d, complaint, name), {**right, name: new}
+
+
+def _wrapped(d: Draw, complaint: str, field: str) -> str:
+    """The complaint as a turn: alone, or with words around it; now and then without capital or full stop."""
+    ends = complaint.endswith((".", "?", "!"))
+    if not ends and d.chance(0.6):
+        complaint += "."
+    if d.chance(0.6) and not complaint.startswith(field):
+        complaint = complaint[:1].upper() + complaint[1:]
+    if d.chance(0.6):
+        return complaint
+    text = d.phrase(_WRAP).replace("{e}", complaint)
+    return text[:1].upper() + text[1:] + d.pick((".", "")) if not text.endswith((".", complaint)) else text
 
 
 def _spoil(d: Draw, asked: Request, name: str) -> tuple[Json, Phrases] | None:

@@ -27,10 +27,14 @@ from .draw import Split
 ROW = 2048
 """Tokens of a row, and the longest conversation that is trained on."""
 
-STARTS, TARGET = 1, 2
-"""Flag bits: the first token of a conversation; a token that carries the loss."""
+STARTS, TARGET, WEIGHT = 1, 2, 2
+"""Flag bits: the first token of a conversation; a token that carries the loss, of weight `(flags >> WEIGHT) + 1`."""
 
 _OPEN_ROWS = 12
+
+
+Encoded = tuple[list[int], list[int]]
+"""The ids of a conversation and their weights."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +43,28 @@ class Block:
 
     Attributes:
         ids_BS: int16, padding 0.
-        flags_BS: uint8, bits `STARTS` and `TARGET`; a padded tail counts as a conversation without targets.
+        flags_BS: uint8, bits `STARTS` and `TARGET`, above them the weight; a padded tail counts as a conversation
+            without targets.
     """
 
     ids_BS: npt.NDArray[np.int16]
     flags_BS: npt.NDArray[np.uint8]
 
 
-def pack(encoded: Sequence[tuple[list[int], list[bool]]], rows: int | None = None) -> Block:
+def pack(encoded: Sequence[Encoded], rows: int | None = None) -> Block:
     """Conversations into rows, first fit among a few open rows; with `rows` exactly so many, the surplus dropped."""
-    closed: list[list[tuple[list[int], list[bool]]]] = []
-    opened: list[tuple[int, list[tuple[list[int], list[bool]]]]] = []
-    for ids, marks in encoded:
+    closed: list[list[Encoded]] = []
+    opened: list[tuple[int, list[Encoded]]] = []
+    for ids, weights in encoded:
         if len(ids) > ROW:
             continue
         for at, (used, members) in enumerate(opened):
             if used + len(ids) <= ROW:
-                members.append((ids, marks))
+                members.append((ids, weights))
                 opened[at] = (used + len(ids), members)
                 break
         else:
-            opened.append((len(ids), [(ids, marks)]))
+            opened.append((len(ids), [(ids, weights)]))
             if len(opened) > _OPEN_ROWS:
                 fullest = max(range(len(opened)), key=lambda at: opened[at][0])
                 closed.append(opened.pop(fullest)[1])
@@ -69,9 +74,10 @@ def pack(encoded: Sequence[tuple[list[int], list[bool]]], rows: int | None = Non
     flags_BS = np.zeros_like(ids_BS, dtype=np.uint8)
     for row, members in enumerate(closed):
         at = 0
-        for ids, marks in members:
+        for ids, weights in members:
             ids_BS[row, at : at + len(ids)] = ids
-            flags_BS[row, at : at + len(ids)] = np.asarray(marks, np.uint8) * TARGET
+            weight_S = np.asarray(weights, np.uint8)
+            flags_BS[row, at : at + len(ids)] = np.where(weight_S > 0, TARGET | (weight_S - 1) << WEIGHT, 0)
             flags_BS[row, at] |= STARTS
             at += len(ids)
         if at < ROW:
@@ -123,12 +129,14 @@ def blocks(tokenizer: Path, rows: int, count: int, seed: int, workers: int, ahea
 def judged(cases: Sequence[Case], encoder: Encoder) -> Block:
     """Evaluation rows where only the last turn of a case is a target; conversations longer than a row are left out."""
     encoded = []
-    for ids, marks in encoder.encode([case.turns for case in cases]):
-        end = len(marks) - marks[::-1].index(True)
+    for ids, weights in encoder.encode([case.turns for case in cases]):
+        end = len(weights)
+        while not weights[end - 1]:
+            end -= 1
         start = end - 1
-        while start > 0 and marks[start - 1]:
+        while start > 0 and weights[start - 1]:
             start -= 1
-        encoded.append((ids, [start <= at < end for at in range(len(ids))]))
+        encoded.append((ids, [int(start <= at < end) for at in range(len(ids))]))
     return pack(encoded)
 
 

@@ -1,7 +1,7 @@
-"""Batched greedy decoding for the evaluation: `transformers` runs the model, llguidance masks what a grammar forbids.
+"""Batched decoding for the evaluation, greedy or sampled: `transformers` runs the model under llguidance masks.
 
-This is deliberately not ramify's engine: the table of the card is made by an independent path, and the engine is tested
-against the same answers.
+This is deliberately not ramify's engine: the tables of the card are made by an independent path, and the engine is
+tested against the same answers.
 
 Legend: B rows of a batch, S tokens, V vocabulary.
 """
@@ -41,7 +41,7 @@ def grammar_of(case: Case) -> str:
     return str(llguidance.LLMatcher.grammar_from_regex(r"[^\n]{1,200}"))
 
 
-class Greedy:
+class Decoder:
     """A model with its tokenizer, ready to answer prompts in batches.
 
     Args:
@@ -49,11 +49,11 @@ class Greedy:
         tokenizer: tokenizer.json; the draft has none of its own.
     """
 
-    def __init__(self, directory: Path, tokenizer: Path, batch: int = 64) -> None:
+    def __init__(self, directory: Path, tokenizer: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).to(self.device).eval()
         self.tokenizer = Tokenizer.from_file(str(tokenizer))
-        self.batch = batch
+        self.batch = 512 if self.device.type == "cuda" else 64
         self._pad = token_id(self.tokenizer, PAD)
         self._end = token_id(self.tokenizer, END)
         self._vocabulary = self.tokenizer.get_vocab_size()
@@ -66,12 +66,26 @@ class Greedy:
         """The text of an answer, its end token left out."""
         return str(self.tokenizer.decode([i for i in ids if i != self._end], skip_special_tokens=False))
 
+    def accepts(self, grammar: str, ids: Sequence[int]) -> bool:
+        """Whether an answer with its end token is one that the grammar allows."""
+        matcher = llguidance.LLMatcher(self._guide, grammar)
+        body = list(ids[:-1])
+        whole = bool(ids) and ids[-1] == self._end and matcher.validate_tokens(body) == len(body)
+        return whole and (not body or matcher.consume_tokens(body)) and matcher.is_accepting()
+
     @torch.inference_mode()
-    def answers(self, prompts: Sequence[list[int]], grammars: Sequence[str | None]) -> list[list[int]]:
-        """For each prompt the greedy ids up to and with the end token, or `MAX_TOKENS` of them."""
+    def answers(
+        self, prompts: Sequence[list[int]], grammars: Sequence[str | None], temperature: float = 0.0, seed: int = 0
+    ) -> list[list[int]]:
+        """For each prompt the ids up to and with the end token, or `MAX_TOKENS` of them.
+
+        Args:
+            temperature: 0 takes the likeliest token, otherwise tokens are drawn.
+        """
         found: list[list[int]] = [[] for _ in prompts]
+        draws = torch.Generator(self.device).manual_seed(seed)
         for rows in self._batches(prompts):
-            answers = self._answer([prompts[row] for row in rows], [grammars[row] for row in rows])
+            answers = self._answer([prompts[row] for row in rows], [grammars[row] for row in rows], temperature, draws)
             for row, ids in zip(rows, answers, strict=True):
                 found[row] = ids
         return found
@@ -110,7 +124,9 @@ class Greedy:
             input_ids=ids, attention_mask=mask_BS, position_ids=position_BS, past_key_values=cache, use_cache=True
         )
 
-    def _answer(self, prompts: Sequence[list[int]], grammars: Sequence[str | None]) -> list[list[int]]:
+    def _answer(
+        self, prompts: Sequence[list[int]], grammars: Sequence[str | None], temperature: float, draws: torch.Generator
+    ) -> list[list[int]]:
         matchers = [None if grammar is None else llguidance.LLMatcher(self._guide, grammar) for grammar in grammars]
         answers: list[list[int]] = [[] for _ in prompts]
         running = set(range(len(prompts)))
@@ -123,7 +139,11 @@ class Greedy:
             allowed_BV = self._allowed(matchers, running)
             if allowed_BV is not None:
                 logits_BV = logits_BV.masked_fill(~torch.from_numpy(allowed_BV).to(self.device), -torch.inf)
-            chosen = logits_BV.argmax(-1).tolist()
+            if temperature:
+                share_BV = (logits_BV / temperature).softmax(-1)
+                chosen = torch.multinomial(share_BV, 1, generator=draws)[:, 0].tolist()
+            else:
+                chosen = logits_BV.argmax(-1).tolist()
             for row in sorted(running):
                 answers[row].append(chosen[row])
                 matcher = matchers[row]

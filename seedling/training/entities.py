@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from .draw import Draw, Phrases, Pool, words_of
+from .draw import Draw, Pool, words_of
 from .lexicon import WORDS
 
 _ONSETS = (*words_of("b br c ch d dr f fr g gr h j k kl l m n p pr r s sh sk st t th tr v w y z"), *[""] * 3)
@@ -309,16 +309,17 @@ def date(d: Draw) -> datetime.date:
     return datetime.date.fromisoformat(text)
 
 
-_DATE_FORMS = Phrases("{m} {d}, {y}", "{d} {m} {y}", "{iso}", "{m3} {d}, {y}", "{m} {d}{th}, {y}",
-    "the {d}{th} of {m} {y}",
-                      "{d} {m3} {y}", "{iso_slash}", "{d}{th} {m} {y}")  # fmt: skip
+_DATE_FORMS = (
+    "{m} {d}, {y}", "{d} {m} {y}", "{iso}", "{m3} {d}, {y}", "{m} {d}{th}, {y}", "the {d}{th} of {m} {y}",
+    "{d} {m3} {y}", "{iso_slash}", "{d}{th} {m} {y}", "{m3}. {d}, {y}", "{m} the {d}{th}, {y}", "{d} of {m} {y}",
+)  # fmt: skip
 
 
 def date_text(d: Draw, day: datetime.date) -> str:
     """One of several English ways to write a date."""
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10, "th") if day.day not in (11, 12, 13) else "th"
     month = MONTHS[day.month - 1]
-    return d.phrase(_DATE_FORMS).format(
+    return d.pick(_DATE_FORMS).format(
         d=day.day, m=month, m3=month[:3], y=day.year, th=suffix, iso=day.isoformat(),
         iso_slash=day.isoformat().replace("-", "/"),
     )  # fmt: skip

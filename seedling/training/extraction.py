@@ -9,7 +9,7 @@ from ..notation import Words, describe
 from . import entities as e
 from . import events, orders, people, receipts, things
 from .case import Case, Turn, dumps, gold, system, user
-from .draw import Draw, Phrases
+from .draw import Draw, Phrases, lines
 from .records import Fact, Json, Record, Text, object_of, write
 
 DOMAINS: Mapping[str, Callable[[Draw], Record]] = {
@@ -19,22 +19,46 @@ DOMAINS: Mapping[str, Callable[[Draw], Record]] = {
     "events": events.make,
 }
 
-ASK = Phrases(
-    "Extract JSON with fields: {f}", "Extract JSON with fields: {f}.", "Return JSON with fields: {f}",
-    "Give JSON with fields: {f}",
-    "Answer in JSON with fields: {f}", "Read the text and return JSON with fields: {f}",
-    "Write JSON with the fields {f}",
-    "Extract these fields as JSON: {f}", "Fill in this JSON: {f}", "Fields: {f}", "JSON with fields: {f}",
-    "Find the following and answer in JSON: {f}", "Extract: {f}", "Output JSON: {f}",
-    "Turn the text into JSON with fields: {f}",
-)  # fmt: skip
-SYSTEMS = Phrases(
-    "You read short texts and answer in JSON.", "You are a careful assistant.", "You extract data from text.",
-    "You are a helpful assistant.", "Answer with JSON only.", "You work in the back office.",
-    "Be exact. Copy names as they stand.",
-    "You fill in forms.",
-)  # fmt: skip
-_CUES = Phrases("{t}", "Text: {t}", "{t}", "The text: {t}", "Input: {t}", "Here is the text: {t}", "Message: {t}")
+ASK = lines("""
+extract JSON with fields: {f}
+[please|kindly|now|] [extract|return|give|write|output|produce|create|make|build|give me|send] [the|] JSON \
+[with|with the|with these|that has the|having the] fields: {f}
+[please|] [read|look at|go through|study|take|use|scan] the [text|message|note|sentence|input] and \
+[extract|return|give|write|output|fill in] JSON with [the|these|] fields: {f}
+[please|] [turn|convert|change|put|bring] the [text|message|note|sentence|input] into JSON with [the|these|] \
+fields: {f}
+[please|] [find|get|extract|collect|pick out|fill in|list] [these|the following|the] [fields|values|data] \
+[in|from] the [text|message|note] [and answer in|as|in the form of|in] JSON: {f}
+[the|] [fields|JSON fields] [to extract|to fill in|to find|wanted|needed|asked for|]: {f}
+[please|] [answer|reply|respond] [in|with|only in|only with|with nothing but] JSON [with fields|with the \
+fields|that has the fields|of the fields]: {f}
+JSON [only|please|] with [the|these|] fields: {f}
+[please|] [extract|output|return|fill in|write] [this|this JSON|as JSON|in JSON]: {f}
+[please|] extract [from the text|from the message|from the note|] [the fields|the values|] {f}
+I [need|want|would like|ask for|am looking for] [the|] JSON with [the|these|] fields: {f}
+[your task|the task|your job] is to [extract|return|write|give|fill in] JSON with [the|these|] fields: {f}
+[what|which] [values|data] does the [text|message|note] give for [the|these|] fields: {f}
+[as JSON|in JSON], [give|write|return|extract] [the|these|] fields: {f}
+[here|these] are the [fields|JSON fields] [to extract|to fill in|to find|that I need]: {f}
+""")
+SYSTEMS = lines("""
+you are a [careful|helpful|precise|quick|reliable|good] [assistant|helper|clerk|reader]
+you [read|study|take|get] [short|] [texts|messages|notes] and [answer|reply] [in|with] JSON
+you [extract|pick|take|collect] [data|facts|fields|values] [from|out of] [text|texts|messages|notes]
+[answer|reply|respond] [with|in] JSON [only|and nothing else]
+you [work|help|sit] in the [back office|mail room|office|archive]
+be [exact|precise|careful]. copy [names|words|values] as they [stand|are written|are]
+you [fill in|complete|prepare] [forms|tables|records]
+[your task|the task|your job] is to [read|sort|file] [texts|messages|notes]
+""")
+_CUES = lines("""
+[text|the text|message|the message|input|the input|note|the note]: {t}
+[here is|this is|below is|see] the [text|message|note|input]: {t}
+[text|message|note] [to read|to use|to work on|to look at]: {t}
+[the|my] [text|message|note] [reads|says|is]: {t}
+""")
+NOTED = "Noted."
+"""What the model says to a turn that asks for nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ def request(d: Draw, record: Record, text: Text, *, least: int = 1) -> Request:
     chosen = d.sample(text.stated, count)
     silent = [key for key in record.facts if key not in text.stated and key not in record.own]
     silent = [key for key in silent if not _implied(key, text.stated)]
-    missing = d.sample(silent, min(len(silent), d.pick((0, 0, 0, 1, 1, 2)))) if d.chance(0.5) else []
+    missing = d.sample(silent, min(len(silent), d.pick((1, 1, 1, 2, 2, 3)))) if d.chance(0.32) else []
     facts: dict[str, Fact] = {}
     absent: set[str] = set()
     parts: dict[str, Mapping[str, Json]] = {}
@@ -107,7 +131,7 @@ def request(d: Draw, record: Record, text: Text, *, least: int = 1) -> Request:
         name = field_name(d, fact)
         if name in facts or _clashes(record, fact, name, [*text.stated, *missing]):
             name = fact.spec.names[0] if fact.spec.names[0] not in facts else f"{key}_{len(facts)}"
-        nullable = key in missing or d.chance(0.08)
+        nullable = key in missing or d.chance(0.12)
         facts[name] = fact
         if key in missing:
             absent.add(name)
@@ -119,10 +143,9 @@ def _nullable(schema: Mapping[str, Json]) -> dict[str, Json]:
     return {"anyOf": [dict(schema), {"type": "null"}]}
 
 
-_NEAR = (
-    {"city", "address", "destination", "place", "venue"}, {"job", "level"}, {"currency", "total", "tax", "tip",
-    "items"},
-    {"date", "born", "ordered_on", "due"}, {"host", "guests"}, {"job", "company"}, {"kind", "title"},
+_NEAR: tuple[set[str], ...] = (
+    {"city", "address", "destination", "place", "venue"}, {"job", "level"}, {"kind", "title"}, {"host", "guests"},
+    {"currency", "total"}, {"currency", "tax"}, {"currency", "tip"}, {"currency", "items"}, {"total", "items"},
 )  # fmt: skip
 
 
@@ -137,19 +160,42 @@ def _clashes(record: Record, fact: Fact, name: str, keys: Sequence[str]) -> bool
 
 
 def prompt(d: Draw, ask: str, text: str) -> tuple[Turn, ...]:
-    """The instruction and the text as turns: in a system turn, or before or after the text in the user's."""
+    """The instruction and the text as turns: apart, or one before or after the other in the user's."""
     kind = d.rng.random()
-    if kind < 0.55:
-        return system(ask), user(d.phrase(_CUES).format(t=text) if d.chance(0.2) else text)
-    gap = d.pick(("\n", "\n\n", "\n"))
-    cue = d.phrase(_CUES).format(t=text) if d.chance(0.4) else text
-    body = f"{ask}{gap}{cue}" if kind < 0.85 else f"{text}{gap}{ask}"
-    return (system(d.phrase(SYSTEMS)), user(body)) if d.chance(0.3) else (user(body),)
+    if kind < 0.5:
+        return system(ask), user(cued(d, text) if d.chance(0.2) else text)
+    gap = d.pick(("\n", "\n\n", "\n", " "))
+    if kind < 0.78:
+        turns: tuple[Turn, ...] = (user(f"{ask}{gap}{cued(d, text) if d.chance(0.4) else text}"),)
+    elif kind < 0.9:
+        turns = (user(f"{text}{gap}{ask}"),)
+    else:
+        turns = (user(text), user(ask)) if kind < 0.94 else (user(text), gold(NOTED), user(ask))
+    return (system(told(d, SYSTEMS)), *turns) if d.chance(0.25) else turns
+
+
+def cued(d: Draw, text: str) -> str:
+    """The text after words that announce it."""
+    return capital(d.phrase(_CUES)).replace("{t}", text)
+
+
+def told(d: Draw, wordings: Phrases) -> str:
+    """A wording as sentences."""
+    text = ". ".join(map(capital, d.phrase(wordings).rstrip(".").split(". ")))
+    return text + d.pick((".", ".", ""))
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def instruction(d: Draw, schema: Mapping[str, Json], types: Words) -> str:
-    ask = ASK.all[0] if d.chance(0.3) else d.phrase(ASK)
-    return ask.replace("{f}", describe(schema, types))
+    """The request for the fields of `schema`."""
+    text = d.phrase(ASK, plain=0.3)
+    text = text if d.chance(0.06) else capital(text)
+    if d.chance(0.06):
+        text = text.replace(": {f}", d.pick((" {f}", ":\n{f}", " - {f}")))
+    return text.replace("{f}", describe(schema, types)) + (d.pick((".", "")) if d.chance(0.3) else "")
 
 
 def case(d: Draw, domain: str | None = None) -> Case:
@@ -193,13 +239,38 @@ def session_case(d: Draw) -> Case:
     return Case("session", tuple(turns), value, schema)
 
 
-_YES_NO = Phrases(" Answer yes or no.", " Yes or no?", " Answer with yes or no.", " (yes or no)")
-_BRIEF = Phrases("", "", " Answer briefly.", " Answer with the value only.", " Short answer.")
-_ONE_WORD = Phrases(" Answer with one word.", " One word.", " Answer in one word.")
-_ONE_NUMBER = Phrases(" Answer with one number.", " Answer with a number.", " Just the number.", " One number.")
-_ASK_ABOUT = Phrases("{t}\n{q}", "{t}\n\n{q}", "{t} {q}", "{q}\n{t}", "Text: {t}\nQuestion: {q}",
-    "Question: {q}\nText: {t}",
-                     "{t}\n\nQuestion: {q}")  # fmt: skip
+_YES_NO = lines("""
+[please|] [answer|reply|say|respond] [with|] yes or no
+yes or no
+[just|only|simply] [say|answer|reply] yes or no
+""")
+BRIEF = lines("""
+[please|] [answer|reply|respond] [briefly|shortly|in short|in a few words]
+[please|] [answer|reply|respond] with [the value|the answer|the bare value] [only|alone|and nothing else]
+[a short|a brief|only a short|just a short] [answer|reply]
+[give|write|say] [only|just] the [value|answer]
+[no|without] [explanation|sentence|comment|explanations]
+[just|only] the [value|answer]
+""")
+_ONE_WORD = lines("""
+[please|] [answer|reply|respond|say it] [with|in] [one|a single] word
+[one|a single|just one] word [please|only|]
+""")
+_ONE_NUMBER = lines("""
+[please|] [answer|reply|respond] with [one|a|the] number
+[just|only] [the|one|a] number
+[give|write|say] [only|just] the number
+""")
+_ASK_ABOUT = (
+    "{t}\n{q}", "{t}\n\n{q}", "{t} {q}", "{q}\n{t}", "Text: {t}\nQuestion: {q}", "Question: {q}\nText: {t}",
+    "{t}\n\nQuestion: {q}", "{q}\n\n{t}", "Message: {t}\n{q}", "Q: {q}\n{t}",
+)  # fmt: skip
+
+
+def closed(d: Draw, question: str, wordings: Phrases) -> str:
+    """A question and a sentence that says how to answer it."""
+    stop = "." if question[-1].isalnum() else ""
+    return f"{question}{stop} {capital(d.phrase(wordings))}{d.pick(('.', '.', ''))}"
 
 
 def short_answer(value: Json) -> str:
@@ -215,14 +286,19 @@ def question_about(d: Draw, record: Record, stated: Sequence[str]) -> tuple[str,
     if not keys:
         return None
     fact = record.facts[d.pick(keys)]
-    name = record.facts[record.own[0]].surface if record.own else record.subject[:1].lower() + record.subject[1:]
-    question = d.phrase(fact.spec.questions).replace("{s}", name)
+    name = record.facts[record.own[0]].surface if record.own else record.subject
+    name = name if record.subject == name and record.own else record.subject[:1].lower() + record.subject[1:]
+    question = capital(d.phrase(fact.spec.questions).replace("{s}", record.alias if d.chance(0.3) else name))
+    if d.chance(0.06):
+        question = question.rstrip("?.") if d.chance(0.5) else question[0].lower() + question[1:]
     answer = short_answer(fact.value)
+    if d.chance(0.6):
+        return question, answer
     if isinstance(fact.value, bool):
-        return question + d.phrase(_YES_NO), answer
+        return closed(d, question, _YES_NO), answer
     if isinstance(fact.value, (int, float)):
-        return question + d.phrase(_ONE_NUMBER if d.chance(0.5) else _BRIEF), answer
-    return question + d.phrase(_ONE_WORD if " " not in answer and d.chance(0.4) else _BRIEF), answer
+        return closed(d, question, _ONE_NUMBER if d.chance(0.5) else BRIEF), answer
+    return closed(d, question, _ONE_WORD if " " not in answer and d.chance(0.4) else BRIEF), answer
 
 
 def question_case(d: Draw) -> Case:
@@ -233,8 +309,16 @@ def question_case(d: Draw) -> Case:
         if found:
             break
     question, answer = found
-    body = d.phrase(_ASK_ABOUT).format(t=text.text, q=question)
-    turns = (system(d.phrase(SYSTEMS)), user(body)) if d.chance(0.4) else (user(body),)
+    kind = d.rng.random()
+    if kind < 0.7:
+        turns: tuple[Turn, ...] = (user(d.pick(_ASK_ABOUT).format(t=text.text, q=question)),)
+    elif kind < 0.8:
+        turns = (user(text.text), user(question))
+    elif kind < 0.9:
+        turns = (user(text.text), gold(NOTED), user(question))
+    else:
+        turns = (system(question), user(text.text))
+    turns = (system(told(d, SYSTEMS)), *turns) if d.chance(0.3) and turns[0].role == "user" else turns
     return Case("question", (*turns, gold(answer)), answer)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import entities as e
-from .draw import Draw, Phrases
+from .draw import Draw, Phrases, lines
 from .records import (
     BOOLEAN,
     DATE,
@@ -15,162 +15,307 @@ from .records import (
     Json,
     Record,
     Spec,
+    asking,
     enum_of,
     list_of,
     object_of,
 )
 
+_STILL = "[now|still|already|currently|]"
+
 ORDER_ID = Spec(
-    ("order_id", "id", "order_number", "order", "number", "orderId", "reference"), Phrases(), ("Order", "Order ID",
-    "Order number"),
-    Phrases("What is the order number?", "Which order is this?", "What is the id of the order?",
-    "What is the order id?"),
+    ("order_id", "id", "order_number", "order", "number", "orderId", "reference"), (), Phrases(),
+    ("Order", "Order ID", "Order number"),
+    lines("""
+    [what is|tell me|give me|I need|find|look up|name|do you know] the [order number|order id|id of the \
+    order|number of the order]
+    [which|what] [order|order number] is [this|it|meant|named]?
+    [which|what] [number|id] does the order have?
+    """),
     ("the order number", "the id of the order"),
 )  # fmt: skip
 CUSTOMER = Spec(
-    ("customer", "customer_name", "buyer", "client", "name", "ordered_by", "customerName"),
-    Phrases("was placed by {v}", "came from {v}", "belongs to {v}", "was made by {v}", "is in the name of {v}",
-    "was sent in by {v}",
-            "is for the customer {v}", "was ordered by {v}", "is registered to {v}", "is from {v}"),
+    ("customer", "customer_name", "buyer", "client", "name", "ordered_by", "customerName"), ("customer", "buyer"),
+    lines("""
+    was [placed|made|sent in|ordered|entered|sent|given|handed in] by [the customer|the buyer|the client|] {v}
+    [came|comes|came in|is|reached us|was received|arrived] from [the customer|the buyer|the client|] {v}
+    [belongs|is registered|is billed|is assigned] to [the customer|the buyer|the client|] {v}
+    is [in|under|on] the name of {v}
+    [is|was made|was placed] for the [customer|buyer|client] {v}
+    [names|lists|shows|has] {v} as [the|a] [customer|buyer|client]
+    """),
     ("Customer", "Buyer", "Client"),
-    Phrases("Who placed the order?", "Who is the customer?", "Who ordered?", "What is the name of the customer?",
-            "Who is the buyer?", "From whom is the order?"),
+    asking(("customer", "buyer", "client"), """
+    who [placed|made|sent in|gave|sent] [{s}|the order]?
+    who is the [customer|buyer|client]?
+    who [ordered|ordered it|bought it|is buying]?
+    from whom [is|came|comes] [{s}|the order]?
+    what is the name of the [customer|buyer|client]?
+    in whose name is [{s}|the order]?
+    """),
     ("the customer", "the person who ordered"),
 )  # fmt: skip
 ITEMS = Spec(
-    ("items", "products", "articles", "goods", "order_items", "lines"),
-    Phrases("contains {v}", "is for {v}", "includes {v}", "lists {v}", "covers {v}", "consists of {v}", "asks for {v}",
-            "is made up of {v}", "comprises {v}", "holds {v}"),
-    ("Items", "Products", "Goods"), Phrases("What was ordered?", "Which items are in the order?"), ("the items",
-    "what was ordered"),
+    ("items", "products", "articles", "goods", "order_items", "lines"), (),
+    lines(f"""
+    {_STILL} [contains|includes|lists|covers|comprises|holds|has|shows|names] {{v}}
+    [is|was placed|was made|was sent in] for {{v}}
+    [consists|is made up|is composed] of {{v}}
+    [asks|calls] for {{v}}
+    has [lines|entries|positions] for {{v}}
+    """),
+    ("Items", "Products", "Goods"),
+    asking(("items", "goods", "products"), """
+    what [was ordered|is in the order|is to be sent|does the order contain|does the order list]?
+    [which|what] [items|goods|products] [are in the order|were ordered|does the order contain]?
+    """),
+    ("the items", "what was ordered"),
 )  # fmt: skip
 TOTAL = Spec(
     ("total", "amount", "total_price", "order_total", "price", "sum", "cost", "totalPrice"),
-    Phrases("comes to {v}", "costs {v}", "totals {v}", "has a total of {v}", "is worth {v}", "amounts to {v}",
-    "adds up to {v}",
-            "was billed at {v}", "has a value of {v}", "sums to {v}"),
+    ("total", "order total", "total price", "amount to pay"),
+    lines(f"""
+    [comes|amounts|adds up|sums|runs|sums up] to {{v}} [in total|in all|altogether|]
+    [costs|totals|is worth|makes|is at|stands at] {{v}} [in total|in all|altogether|]
+    [has|shows|lists|reaches|carries] a [total|value|sum|price|total price] of {{v}}
+    was [billed|charged|priced|invoiced] at {{v}} [in total|in all|]
+    has {{v}} as [the|a] [total|sum|price]
+    is {_STILL} [priced|valued|billed] at {{v}}
+    """),
     ("Total", "Amount", "Sum"),
-    Phrases("What is the total?", "How much does the order cost?", "What does the order cost?",
-    "How much is the order?",
-            "What is the total of the order?", "What does the order come to?"),
+    asking(("total", "total price", "order total", "amount", "price", "sum"), """
+    how much [is|was|does] [{s}|the order] [cost|in total|in all|come to|]?
+    what does [{s}|the order] [cost|come to|amount to|add up to]?
+    [what|how much] [is|was] [to be paid|to pay|paid|charged|billed] [for {s}|for the order|]?
+    how [much|high] is the [total|price|amount|sum] [of {s}|of the order|]?
+    """),
     ("the total", "the total of the order"),
 )  # fmt: skip
 STATUS = Spec(
-    ("status", "state", "order_status", "stage", "orderStatus"), Phrases(), ("Status", "State"),
-    Phrases("What is the status of the order?", "Which status does the order have?"), ("the status",
-    "the present state"),
+    ("status", "state", "order_status", "stage", "orderStatus"), ("status", "state", "present state"), Phrases(),
+    ("Status", "State"),
+    asking(("status", "state"), """
+    [which|what] [status|state|stage] [does|is] [{s}|the order] [have|in|at]?
+    how far [is|along is] [{s}|the order]?
+    where [does|is] [{s}|the order] [stand|now]?
+    """),
+    ("the status", "the present state"),
 )  # fmt: skip
 STATUS_WORDINGS = {
-    "pending": Phrases("is still pending", "is waiting to be processed", "has not been processed yet", "is pending",
-                       "is waiting in the queue", "has yet to be handled", "has pending status", "awaits processing",
-                       "was not started yet",
-                       "is on hold", "is open", "still waits for approval", "has status pending"),
-    "paid": Phrases("has been paid", "is paid", "was paid in full", "is already paid for", "has been paid for",
-    "is fully paid", "was paid yesterday",
-                    "has status paid", "is settled", "was paid by card", "has no open balance",
-                    "was paid this morning"),
-    "shipped": Phrases("has been shipped", "is on its way", "was shipped yesterday", "left the warehouse", "is shipped",
-                       "was sent out", "is in transit", "was handed to the courier", "went out this morning",
-                       "has status shipped",
-                       "is out for delivery", "was dispatched", "is on the truck", "was mailed on Monday"),
-    "delivered": Phrases("has been delivered", "was delivered", "arrived at the customer", "is delivered",
-    "has reached the customer",
-                         "was handed over at the door", "arrived safely", "has status delivered", "was dropped off",
-                         "got there yesterday",
-                         "was received by the customer", "came in the mail", "has arrived"),
-    "cancelled": Phrases("was cancelled", "has been cancelled", "is cancelled", "was called off",
-    "was cancelled by the customer",
-                         "is no longer wanted", "has status cancelled", "was stopped", "will not go ahead",
-                         "got cancelled",
-                         "was withdrawn", "has been called off"),
-    "returned": Phrases("was returned", "has been sent back", "came back to us", "is returned",
-    "was sent back by the customer",
-                        "has been returned", "has status returned", "is back in the warehouse",
-                        "was refused at the door",
-                        "went back to the sender", "is being sent back"),
+    "pending": lines("""
+    is [still|now|currently|] [pending|on hold|open|in the queue|unprocessed|waiting in the queue]
+    is [still|] [waiting|due] [to be processed|to be handled|for approval|for processing|to be started]
+    has [not|not yet|still not] been [processed|handled|started|approved] [yet|]
+    was not [started|processed|handled|approved] yet
+    has [yet|still] to be [handled|processed|started|approved]
+    [still|] [waits|awaits] [for approval|for processing|approval|processing]
+    has [the|a|] [status pending|pending status|pending state|state pending]
+    """),
+    "paid": lines("""
+    [has been|is|was] [paid|settled|paid for] [in full|already|yesterday|today|this morning|by card|]
+    is [already|fully|now] [paid|settled|paid for]
+    has [no|no more] open [balance|amount|sum]
+    has [the|] [status paid|paid status|state paid]
+    was [already|fully] paid [by the customer|]
+    """),
+    "shipped": lines("""
+    [has been|is|was] [shipped|sent out|dispatched|mailed|handed to the courier|put on the truck] \
+    [yesterday|today|on Monday|this morning|]
+    is [now|already|] [on its way|in transit|out for delivery|on the truck|on the road|with the courier]
+    [left|has left|went out of] the [warehouse|depot|store room] [yesterday|today|on Monday|this morning|]
+    [went out|has gone out|was sent off] [yesterday|today|on Monday|this morning|]
+    has [the|] [status shipped|shipped status|state shipped]
+    """),
+    "delivered": lines("""
+    [has been|is|was] [delivered|handed over|dropped off|received] [at the door|by the \
+    customer|yesterday|today|this morning|]
+    [has arrived|arrived|got there|came in] [safely|at the customer|at the door|yesterday|today|this morning|in \
+    the mail|]
+    [has reached|reached] the [customer|buyer|door] [yesterday|today|this morning|safely|]
+    has [the|] [status delivered|delivered status|state delivered]
+    was [accepted|signed for] [at the door|by the customer]
+    """),
+    "cancelled": lines("""
+    [has been|is|was|got] [cancelled|called off|withdrawn|stopped|dropped] [by the customer|by the \
+    buyer|yesterday|today|this morning|]
+    is no longer [wanted|needed|valid|active]
+    [will|shall|does] not go ahead
+    has [the|] [status cancelled|cancelled status|state cancelled]
+    was [cancelled|stopped|called off] [before it left|at the last minute|in time]
+    """),
+    "returned": lines("""
+    [has been|is|was|got] [returned|sent back|brought back|taken back] [by the customer|by the \
+    buyer|yesterday|today|this morning|]
+    [came|went|is|has come] back [to us|to the sender|to the warehouse|in the warehouse] [yesterday|today|]
+    was refused at the door [and came back|and sent back|]
+    has [the|] [status returned|returned status|state returned]
+    is [being|] [sent|on its way] back [to us|to the sender|to the warehouse|]
+    """),
 }  # fmt: skip
 PRIORITY = Spec(
-    ("priority", "urgency", "importance", "priority_level"),
-    Phrases("has {v} priority", "is marked {v} priority", "is of {v} priority", "got {v} priority",
-    "runs at {v} priority",
-            "was given {v} priority", "is a {v} priority order", "carries {v} priority"),
-    ("Priority", "Priority level"), Phrases("Which priority does the order have?", "What is the priority?"),
+    ("priority", "urgency", "importance", "priority_level"), ("priority", "priority level"),
+    lines(f"""
+    {_STILL} [has|got|carries|shows|received|runs at|runs with|goes with] [a|] {{v}} priority
+    [is|was] {_STILL} [marked|listed|flagged|entered] [as|with|at] {{v}} priority
+    is [of|at] {{v}} priority
+    was given [a|] {{v}} priority [level|]
+    is {_STILL} a {{v}} priority [order|case]
+    has {{v}} as [the|its] priority
+    """),
+    ("Priority", "Priority level"),
+    asking(("priority", "priority level"), """
+    [which|what] priority [does|is] [{s}|the order] [have|given|]?
+    [at|of] [which|what] priority is [{s}|the order]?
+    """),
     ("the priority",),
 )  # fmt: skip
 ORDERED_ON = Spec(
-    ("order_date", "date", "ordered_on", "placed_on", "orderDate", "day"),
-    Phrases("was placed on {v}", "is dated {v}", "came in on {v}", "was made on {v}", "dates from {v}",
-    "was received on {v}",
-            "was entered on {v}", "carries the date {v}"),
+    ("order_date", "date", "ordered_on", "placed_on", "orderDate", "day"), ("order date", "date of the order"),
+    lines("""
+    was [placed|made|received|entered|sent in|given|booked|recorded|ordered|taken] on {v}
+    [is dated|dates from|is from|carries the date|has the date|shows the date|bears the date] {v}
+    [came in|came|reached us|arrived here] on {v}
+    has {v} as [the|its] order date
+    """),
     ("Date", "Order date", "Ordered on"),
-    Phrases("When was the order placed?", "What is the date of the order?", "On which date was the order placed?",
-            "What is the order date?"),
+    asking(("order date", "date"), """
+    when was [{s}|the order] [placed|made|received|entered|sent in|taken]?
+    on [which|what] [date|day] was [{s}|the order] [placed|made|received|entered|sent in|taken]?
+    what is the [date|day] of the order?
+    when did [{s}|the order] [come in|reach us]?
+    """),
     ("the date of the order", "the day it was placed"),
 )  # fmt: skip
 DUE = Spec(
-    ("due_date", "delivery_date", "deliver_by", "due", "deliveryDate", "arrives_on"),
-    Phrases("should arrive by {v}", "is due on {v}", "must be delivered by {v}", "has to arrive by {v}",
-    "will arrive on {v}",
-            "is expected on {v}", "is promised for {v}", "will be delivered on {v}"),
+    ("due_date", "delivery_date", "deliver_by", "due", "deliveryDate", "arrives_on"), ("delivery date", "due date"),
+    lines("""
+    [should|must|has to|shall|is to|needs to|is expected to|ought to] [arrive|be there|be delivered|come|be at \
+    the door] [by|on] {v}
+    [will|should] [arrive|be delivered|be there|come] [on|by] {v}
+    is [due|expected|promised|planned|wanted|scheduled] [for|on|by] {v}
+    is [due|expected|promised|planned|wanted|scheduled] for delivery on {v}
+    has [the|a] [delivery date|due date] [of|on|] {v}
+    has {v} as [the|its] [delivery date|due date]
+    """),
     ("Due", "Delivery date", "Due date"),
-    Phrases("When should the order arrive?", "What is the delivery date?", "When is the order due?",
-    "By when must it be delivered?"),
+    asking(("delivery date", "due date"), """
+    when [should|must|will|does] [{s}|the order] [arrive|be delivered|be there|come]?
+    when is [{s}|the order] [due|expected|to be delivered|to arrive|promised|to come]?
+    by when [must|should] [{s}|it|the order] [be delivered|arrive|be there]?
+    on [which|what] [date|day] [should|must|will] [{s}|the order] [arrive|be delivered|be there]?
+    """),
     ("the delivery date", "the day it is due"),
 )  # fmt: skip
 GIFT = Spec(
-    ("gift", "is_gift", "gift_wrap", "gift_wrapped", "isGift"), Phrases(), ("Gift", "Gift wrap"),
-    Phrases("Is the order a gift?", "Should the order be gift wrapped?"), ("whether it is a gift",),
+    ("gift", "is_gift", "gift_wrap", "gift_wrapped", "isGift"), (), Phrases(), ("Gift", "Gift wrap"),
+    lines("""
+    is [{s}|the order|it] [a gift|meant as a gift|to be gift wrapped|to be wrapped as a gift]?
+    should [{s}|the order|it] be [gift wrapped|wrapped as a gift]?
+    does [{s}|the order|it] need gift wrapping?
+    """),
+    ("whether it is a gift",),
 )  # fmt: skip
-GIFT_YES = Phrases("is a gift", "should be gift wrapped", "needs gift wrapping", "is meant as a gift",
-    "must be wrapped as a gift",
-                   "will be given as a gift")  # fmt: skip
-GIFT_NO = Phrases("is not a gift", "needs no gift wrapping", "should not be gift wrapped", "is no gift",
-    "is not meant as a gift",
-                  "does not need gift wrapping")  # fmt: skip
+GIFT_YES = lines("""
+    is [a|meant as a|to be a|planned as a|marked as a|meant to be a] gift [for a friend|for a child|]
+    [should|must|has to|is to|needs to] be [gift wrapped|wrapped as a gift|given as a gift|packed as a gift]
+    [needs|asks for|wants|gets] gift [wrapping|wrap|paper]
+    will be [given|sent|packed] as a gift
+""")
+GIFT_NO = lines("""
+    is [not|no longer|not meant as|not to be|not planned as|not marked as] a gift
+    is no gift
+    [should|must|has to|is to] not be [gift wrapped|wrapped as a gift|given as a gift|packed as a gift]
+    [needs|asks for|wants|gets] no gift [wrapping|wrap|paper]
+    does not [need|ask for|want|get] gift [wrapping|wrap|paper]
+    will not be [given|sent|packed] as a gift
+""")
 DESTINATION = Spec(
-    ("city", "destination", "ship_to", "shipping_city", "delivery_city"),
-    Phrases("goes to {v}", "ships to {v}", "will be sent to {v}", "is headed for {v}", "must be delivered to {v}",
-    "is bound for {v}",
-            "is going to {v}", "is to be shipped to {v}"),
+    ("city", "destination", "ship_to", "shipping_city", "delivery_city"), ("destination", "city"),
+    lines(f"""
+    [goes|ships|is going|travels|is on its way|is headed|is addressed|is bound] to {{v}}
+    [will|must|should|is to|has to] be [sent|shipped|delivered|brought|taken] to {{v}}
+    is {_STILL} [headed|bound|meant|destined] for {{v}}
+    has {{v}} as [the|its] destination
+    is [for delivery|to be delivered] [in|to] {{v}}
+    """),
     ("City", "Ship to", "Destination"),
-    Phrases("Where does the order go?", "Which city does the order go to?", "What is the destination?",
-    "Where is it shipped to?"),
+    asking(("destination", "city"), """
+    where [does|is] [{s}|the order] [go|going|headed|to be sent|to be delivered|shipped to]?
+    [to which|to what] city [does|is] [{s}|the order] [go|going|to be sent|shipped]?
+    [which|what] city does [{s}|the order] go to?
+    """),
     ("the city it goes to", "the destination"),
 )  # fmt: skip
 ADDRESS = Spec(
-    ("address", "shipping_address", "delivery_address", "shippingAddress"),
-    Phrases("goes to {v}", "ships to {v}", "will be sent to {v}", "must be delivered to {v}",
-    "is to be delivered at {v}",
-            "has the shipping address {v}"),
-    ("Address", "Shipping address"), Phrases("What is the shipping address?", "Where is it sent?"),
+    ("address", "shipping_address", "delivery_address", "shippingAddress"), ("shipping address", "delivery address"),
+    lines("""
+    [goes|ships|is going|travels|is addressed] to {v}
+    [will|must|should|is to|has to] be [sent|shipped|delivered|brought|taken] to {v}
+    is to be [delivered|handed over|dropped off] at {v}
+    has the [shipping address|delivery address|address] {v}
+    has {v} as [the|its] [shipping address|delivery address]
+    """),
+    ("Address", "Shipping address"),
+    asking(("shipping address", "delivery address", "address"), """
+    where exactly [does|is] [{s}|the order] [go|going|to be sent|shipped to]?
+    to [which|what] address [does|is] [{s}|the order] [go|going|to be sent|shipped]?
+    """),
     ("the shipping address",),
 )  # fmt: skip
 COUPON = Spec(
-    ("coupon", "discount_code", "coupon_code", "voucher", "promo_code"),
-    Phrases("uses the coupon {v}", "was placed with the coupon {v}", "has the discount code {v}",
-    "applies the code {v}",
-            "carries the coupon {v}", "got a discount with {v}"),
-    ("Coupon", "Discount code"), Phrases("Which coupon was used?", "What is the discount code?"), ("the coupon",
-    "the discount code"),
+    ("coupon", "discount_code", "coupon_code", "voucher", "promo_code"), ("coupon", "discount code"),
+    lines("""
+    [uses|has|applies|carries|shows|lists] the [coupon|discount code|coupon code|code] {v}
+    was [placed|made|entered|sent in] with the [coupon|discount code|coupon code|code] {v}
+    [got|has|gets] a [discount|price cut] [with|through|by] [the code|the coupon|] {v}
+    has {v} as [the|its] [coupon|discount code]
+    """),
+    ("Coupon", "Discount code"),
+    asking(("coupon", "discount code", "coupon code"), """
+    [which|what] [coupon|discount code|coupon code] [was used|does {s} have|does the order use|was applied]?
+    """),
+    ("the coupon", "the discount code"),
 )  # fmt: skip
 
-_LEADS = Phrases(
-    "{customer} ordered {items}", "{customer} has ordered {items}", "{customer} bought {items} on {ordered_on}",
-    "on {ordered_on}, {customer} ordered {items}", "{customer} placed an order for {items}", "{customer} wants {items}",
-    "{customer} ordered {items} for {total}", "{customer} from {destination} ordered {items}",
-    "order {order_id} from {customer} is for {items}", "order {order_id}: {items} for {customer}",
-    "{customer} placed order {order_id}", "{customer} placed order {order_id} on {ordered_on}",
-    "please send {items} to {customer}",
-    "{customer} would like {items}", "an order came in from {customer} for {items}",
-    "{customer} paid {total} for {items}", "{customer} needs {items} by {due}",
-    "send {items} to {customer} in {destination}",
-    "I am {customer} and I ordered {items}", "my name is {customer} and I want {items}",
-    "{customer} asked for {items} for {total}",
-)  # fmt: skip
-_LEADS_WITHOUT_ID = Phrases(*(lead for lead in _LEADS.all if "{order_id}" not in lead))
-_ASIDES = Phrases("The previous order was {c}.", "{o} packed it.", "{o} will check it.",
-    "An older order, {c}, is closed.",
-           "Questions go to {o}.")  # fmt: skip
+_LEADS = lines("""
+    {customer} [ordered|has ordered|wants|would like|needs|asked for|bought|requested|takes|has asked for|is \
+    ordering] {items}
+    {customer} [ordered|has ordered|bought|asked for|requested] {items} on {ordered_on}
+    on {ordered_on}, {customer} [ordered|bought|asked for|requested] {items}
+    {customer} [placed|has placed|made|sent in] an order for {items}
+    {customer} [ordered|bought|asked for|has ordered|takes] {items} for {total}
+    {customer} [from|in|of] {destination} [ordered|bought|asked for|wants|has ordered] {items}
+    order {order_id} [from|by|of] {customer} [is for|contains|lists|includes] {items}
+    order {order_id}: {items} for {customer}
+    {customer} [placed|has placed|made|sent in|gave] [the|] order {order_id}
+    {customer} [placed|has placed|made|sent in|gave] [the|] order {order_id} on {ordered_on}
+    [please|kindly|] [send|ship|deliver] {items} to {customer}
+    an order [came in|came|arrived|was received] from {customer} for {items}
+    [there is|we have|we got|we received] an order [from|by] {customer} for {items}
+    {customer} [paid|was charged|was billed] {total} for {items}
+    {customer} [needs|wants|expects|asked for] {items} by {due}
+    [please|kindly|] [send|ship|deliver] {items} to {customer} in {destination}
+    I am {customer} and I [ordered|want|would like|need|asked for] {items}
+    my name is {customer} and I [ordered|want|would like|need|asked for] {items}
+    [for|to] {customer} we [send|pack|ship] {items}
+    [this|here] is {customer}, I [ordered|want|would like|need] {items}
+    {items} [were ordered|were bought|were requested|are wanted] by {customer}
+    {customer} [in|from] {destination} [placed|made] an order for {total}
+    the order [is to be|will be|should be|must be|has to be] [delivered|sent|shipped|brought] to {destination} \
+    [on|by] {due}
+    the order [goes|ships|is going] to {destination} and [is due|should arrive|will arrive|must arrive] [on|by] {due}
+""")
+_LEADS_WITHOUT_ID = Phrases(*(lead for lead in _LEADS.templates if "{order_id}" not in lead))
+_ASIDES = lines("""
+    the [previous|last|other|next] order [was|is] {c}
+    {o} [packed|checked|will check|will pack|saw|signed] it
+    [an older|a former|another] order, {c}, is [closed|archived|of no concern|not meant here]
+    [questions|letters|calls|all questions] go to {o}
+    {o} [will be|was] [at the desk|in the office|on the phone|informed]
+    [please|kindly|] [tell|ask|inform] {o} [about it|if in doubt|too]
+    it has [nothing to do|no link] with {c}
+    {o} [does not|did not|will not] [order|buy|need] [anything|it]
+""")
 
 
 def money(d: Draw, amount: str, code: str) -> str:
@@ -252,6 +397,7 @@ def make(d: Draw) -> Record:
     other = {"o": e.person(d), "c": e.code(d)}
     if d.chance(0.4):
         del facts["order_id"]
-        return Record("The order", ("It", "The order"), facts, (), _LEADS_WITHOUT_ID, _ASIDES, other)
+        return Record(d.pick(("The order", "This order", "The order")), ("It", "The order"), facts, (),
+                      _LEADS_WITHOUT_ID, _ASIDES, other, alias="the order")  # fmt: skip
     head = d.pick(("Order {i}", "Order {i}", "Order number {i}", "The order {i}")).format(i=order_id)
-    return Record(head, ("It", "The order"), facts, ("order_id",), _LEADS, _ASIDES, other)
+    return Record(head, ("It", "The order"), facts, ("order_id",), _LEADS, _ASIDES, other, alias="the order")

@@ -3,171 +3,369 @@
 from __future__ import annotations
 
 from . import entities as e
-from .draw import Draw, Phrases, Pool
-from .records import BOOLEAN, DATE, INTEGER, NUMBER, STRING, STRINGS, Fact, Record, Spec, enum_of, listing, object_of
+from .draw import Draw, Phrases, Pool, lines
+from .records import (
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    NUMBER,
+    STRING,
+    STRINGS,
+    Fact,
+    Record,
+    Spec,
+    asking,
+    enum_of,
+    listing,
+    object_of,
+)
+
+_STILL = "[now|currently|presently|still|also|]"
 
 NAME = Spec(
-    ("name", "full_name", "person", "person_name", "fullName", "who"), Phrases(), ("Name", "Person", "Full name"),
-    Phrases("What is the name of the person?", "Who is this about?", "Which person is described?", "Who is described?"),
+    ("name", "full_name", "person", "person_name", "fullName", "who"), (), Phrases(), ("Name", "Person", "Full name"),
+    asking((), """
+    [who|which person] is [described|named|meant|mentioned|this about|the text about|it about]?
+    what is the [name|full name] of the person [described|named|meant|in the text|]?
+    [tell me|give me|I need|find] the [name|full name] of the person.
+    [who|what person] does the [text|note|message] [describe|name|mention|speak of]?
+    """),
     ("the name of the person", "the full name"),
 )  # fmt: skip
 AGE = Spec(
-    ("age", "years", "age_in_years", "person_age", "years_old"),
-    Phrases("is {v} years old", "is {v}", "is aged {v}", "turned {v} this year", "is {v} years of age",
-    "just turned {v}",
-            "has reached the age of {v}", "has turned {v}", "is now {v}", "is {v} at the moment"),
-    ("Age", "Years"),
-    Phrases("How old is {s}?", "What is the age of {s}?", "What age is {s}?", "What is {s}'s age?",
-    "Which age does {s} have?",
-            "How many years old is {s}?"),
+    ("age", "years", "age_in_years", "person_age", "years_old"), ("age", "age in years"),
+    lines(f"""
+    is {_STILL} {{v}} [years old|years of age|]
+    is {_STILL} aged {{v}}
+    [has|has just|has now|has recently] [turned|become|reached] {{v}} [years|]
+    [just|recently|now] turned {{v}} [years|]
+    turned {{v}} [this year|last month|last week|in spring|on Sunday|yesterday]
+    has [now|just|already|] reached the age of {{v}}
+    is [at the age of|at age|a person of] {{v}} [now|]
+    is {{v}} [at the moment|these days|this year|at present|by now|today]
+    [has|counts|carries] {{v}} years [of age|of life|]
+    has lived [for|] {{v}} years [now|so far|]
+    """),
+    ("Age", "Years", "Age (years)"),
+    asking(("age", "age in years"), """
+    how old is {s} [now|at present|today|according to the text|]?
+    [what|which] age [is|does|has] {s} [have|reached|now|]?
+    how many years [old is|of age is|has] {s} [lived|now|]?
+    [tell me|can you say|do you know|say] how old {s} is.
+    """),
     ("the age", "the age in years"),
 )  # fmt: skip
 JOB = Spec(
-    ("job", "occupation", "profession", "job_title", "work", "jobTitle", "title"),
-    Phrases("works as a {v}", "is a {v}", "is employed as a {v}", "has a job as a {v}", "earns a living as a {v}",
-            "is a {v} by trade", "trained as a {v}", "is working as a {v}", "found work as a {v}",
-            "is a {v} by profession", "makes a living as a {v}", "is now a {v}", "is an experienced {v}",
-            "started as a {v}"),
+    ("job", "occupation", "profession", "job_title", "work", "jobTitle", "title"), ("job", "profession", "occupation"),
+    lines(f"""
+    {_STILL} [works|is working|is employed|has a job|has a post|has work|serves] as a {{v}}
+    {_STILL} [earns a living|makes a living|earns money|finds work] as a {{v}}
+    [found|got|took|accepted|has found|has taken] [work|a job|a post|a position] as a {{v}}
+    is {_STILL} a {{v}} [by trade|by profession|by training|]
+    is [now|] an [experienced|able|honest|eager] {{v}}
+    [trained|started|began|was hired|started out|started work|was trained] as a {{v}}
+    [became|has become|was made] a {{v}} [last year|recently|some years ago|]
+    has [the job|the job title|the post|the profession] of {{v}}
+    has [been|worked as|served as] a {{v}} for [years|some years|a long time|a while]
+    """),
     ("Job", "Occupation", "Profession"),
-    Phrases("What does {s} do for a living?", "What is {s}'s job?", "What is the job of {s}?", "What does {s} work as?",
-            "What is the profession of {s}?", "Which job does {s} have?"),
+    asking(("job", "profession", "occupation"), """
+    what does {s} [do for a living|do for work|do|work as|do as a job]?
+    [as what|in which job|in what profession] does {s} work?
+    [how|by what work] does {s} [earn a living|make a living|earn money]?
+    [tell me|can you say|do you know|say] what {s} does for a living.
+    """),
     ("the job", "the profession"),
 )  # fmt: skip
 COMPANY = Spec(
-    ("company", "employer", "organization", "workplace", "company_name", "works_for"),
-    Phrases("works at {v}", "is with {v}", "works for {v}", "is employed by {v}", "joined {v} recently",
-    "has a post at {v}",
-            "is on the staff of {v}", "is part of {v}", "has a job at {v}", "started at {v}"),
-    ("Company", "Employer"),
-    Phrases("Where does {s} work?", "Who employs {s}?", "Which company does {s} work for?", "What is {s}'s employer?",
-            "What company is {s} with?", "For whom does {s} work?"),
+    ("company", "employer", "organization", "workplace", "company_name", "works_for"), ("company", "employer"),
+    lines(f"""
+    {_STILL} [works|is working|is employed|has a job|has a post|has a position|has work] [at|with|for] {{v}}
+    {_STILL} [works|is employed|serves] in [the|an] office of {{v}}
+    is {_STILL} [employed|paid|hired] by {{v}}
+    [has joined|joined|started at|began at|moved to] {{v}} [recently|last year|last month|in spring|]
+    [was|has been|got] hired by {{v}} [recently|last year|last month|]
+    is {_STILL} [on the staff|part|on the payroll|in the service|one of the people] of {{v}}
+    is {_STILL} with {{v}}
+    [found|got|took|accepted] [work|a job|a post|a position] [at|with] {{v}}
+    has {{v}} as [an employer|the employer|a workplace]
+    """),
+    ("Company", "Employer", "Works for"),
+    asking(("company", "employer"), """
+    where [does {s} work|is {s} employed|is {s} working|does {s} have a job]?
+    who [employs|pays|has hired|hired] {s}?
+    [which|what] [company|employer|firm] [does {s} work for|is {s} with|employs {s}|pays {s}|hired {s}]?
+    [for whom|for which company|at which company|for what company] does {s} work?
+    [tell me|can you say|do you know|say] where {s} works.
+    """),
     ("the company", "the employer"),
 )  # fmt: skip
 CITY = Spec(
-    ("city", "town", "location", "home_city", "residence", "lives_in", "homeTown"),
-    Phrases("lives in {v}", "is based in {v}", "resides in {v}", "has a home in {v}", "moved to {v} last year",
-    "lives near {v}",
-            "has settled in {v}", "is living in {v}", "makes a home in {v}", "rents a flat in {v}", "is from {v}",
-            "calls {v} home", "stays in {v}", "grew up in {v}", "has a house in {v}"),
+    ("city", "town", "location", "home_city", "residence", "lives_in", "homeTown"), ("city", "home town", "town"),
+    lines(f"""
+    {_STILL} [lives|is living|resides|is based|is at home|stays|makes a home|has a home|is settled] in {{v}}
+    {_STILL} [rents|owns|has|shares|keeps] a [flat|house|room|home|place] in {{v}}
+    [has moved|moved|has come|came] to {{v}} [last year|recently|in spring|some years ago|]
+    [has settled|settled|has found a home|found a flat] in {{v}} [last year|recently|some years ago|]
+    {_STILL} lives [near|close to|just outside|not far from] {{v}}
+    [comes|is] from {{v}}
+    [calls {{v}} home|grew up in {{v}}|has {{v}} as a home town]
+    """),
     ("City", "Town", "Location"),
-    Phrases("Where does {s} live?", "Which city does {s} live in?", "What is {s}'s city?",
-    "In which town does {s} live?",
-            "Where is {s} based?", "What city is {s} in?"),
+    asking(("city", "home town", "town"), """
+    where [does {s} live|is {s} based|is {s} living|is {s} at home|does {s} reside|does {s} stay]?
+    [in which|in what] [city|town|place] [does {s} live|is {s} based|is {s} living|is {s} at home|does {s} reside]?
+    [which|what] [city|town|place] [does {s} live in|is {s} in|is {s} from|is home to {s}]?
+    [tell me|can you say|do you know|say] where {s} lives.
+    """),
     ("the city where the person lives", "the city"),
 )  # fmt: skip
 EMAIL = Spec(
-    ("email", "email_address", "mail", "contact_email", "e_mail", "emailAddress"),
-    Phrases("can be reached at {v}", "uses the email {v}", "has the email address {v}", "answers mail at {v}",
-    "writes from {v}",
-            "reads mail sent to {v}", "gets mail at {v}", "is available at {v}", "is at {v}", "has {v} as email",
-            "can be mailed at {v}",
-            "can be contacted at {v}", "prefers mail to {v}", "replies from {v}"),
+    ("email", "email_address", "mail", "contact_email", "e_mail", "emailAddress"), ("email", "email address"),
+    lines(f"""
+    can {_STILL} be [reached|mailed|contacted|written to] at {{v}}
+    {_STILL} [uses|has|owns|keeps|prefers] the [email|mail|email address|mail address|address] {{v}}
+    {_STILL} [answers|reads|gets|checks|takes|receives] mail [at|sent to|through|under] {{v}}
+    {_STILL} [writes|replies|sends mail|answers] from {{v}}
+    is [available|reachable|] at {{v}}
+    [has|gave|left|uses] {{v}} as [email|an email|email address|mail address|contact]
+    [prefers mail|likes mail|wants mail|asks for mail] to {{v}}
+    """),
     ("Email", "Mail", "E-mail"),
-    Phrases("What is {s}'s email?", "What is the email address of {s}?", "How can I mail {s}?",
-    "Which email does {s} use?",
-            "What email does {s} have?", "Where can I send mail to {s}?"),
+    asking(("email", "email address", "mail address"), """
+    how [can|do|could|may] I [mail|write to|email|send mail to] {s}?
+    where [can|do|could|should] I [send mail to|mail|write to|email] {s}?
+    [which|what|under which|at which] [email|mail address|email address] does {s} [use|have|answer|read]?
+    [tell me|can you say|do you know|say] how to mail {s}.
+    """),
     ("the email address", "the email"),
 )  # fmt: skip
 PHONE = Spec(
-    ("phone", "phone_number", "telephone", "tel", "mobile", "phoneNumber"),
-    Phrases("has the phone number {v}", "can be called on {v}", "picks up at {v}", "uses the number {v}",
-    "takes calls on {v}",
-            "has a mobile with the number {v}", "answers the phone at {v}", "can be phoned at {v}"),
+    ("phone", "phone_number", "telephone", "tel", "mobile", "phoneNumber"), ("phone number", "number to call"),
+    lines(f"""
+    can {_STILL} be [called|phoned|reached by phone|rung up] [on|at|under] {{v}}
+    {_STILL} [has|uses|owns|keeps] the [phone number|number|mobile number|telephone number] {{v}}
+    {_STILL} [picks up|takes calls|answers calls|answers the phone|gets calls] [on|at|under] {{v}}
+    has a [mobile|phone|telephone] with the number {{v}}
+    [gave|left|has] {{v}} as [a phone number|the number to call|a mobile number|a number to call]
+    [wants|asks for|prefers] calls [on|at|to] {{v}}
+    """),
     ("Phone", "Tel", "Phone number"),
-    Phrases("What is {s}'s phone number?", "Which number can I call to reach {s}?", "What is the phone number of {s}?",
-            "How can I call {s}?", "What number does {s} have?", "On which number is {s}?"),
+    asking(("phone number", "number", "telephone number"), """
+    how [can|do|could|may] I [call|phone|ring up|reach by phone] {s}?
+    [which|what|on which|at which] [number|phone number] [can|do|should|must] I call to reach {s}?
+    [which|what] [number|phone number] does {s} [use|have]?
+    [on which|under which|at which] number [is {s}|can I call {s}|can {s} be called]?
+    [tell me|can you say|do you know|say] how to call {s}.
+    """),
     ("the phone number", "the number to call"),
 )  # fmt: skip
 BORN = Spec(
     ("birth_date", "born", "date_of_birth", "birthday", "birthdate", "dob"),
-    Phrases("was born on {v}", "has a birthday on {v}", "came into the world on {v}", "has the birth date {v}",
-            "celebrates the birth date {v}", "was born {v}"),
+    ("birth date", "date of birth", "birthday"),
+    lines("""
+    was born [on|] {v}
+    [came|was brought] into [the|this] world on {v}
+    [has|celebrates|gave|lists] [the|a] [birth date|birthday|date of birth] [on|of|] {v}
+    has {v} as [a birthday|the birth date|the date of birth]
+    [saw the light of day|first saw the world] on {v}
+    """),
     ("Born", "Birth date", "Date of birth"),
-    Phrases("When was {s} born?", "What is {s}'s birth date?", "On which date was {s} born?",
-    "What is the birthday of {s}?"),
+    asking(("birth date", "date of birth", "birthday"), """
+    when [was {s} born|did {s} come into the world|is {s}'s birthday|is the birthday of {s}]?
+    on [which|what] [date|day] was {s} born?
+    [tell me|can you say|do you know|say] when {s} was born.
+    """),
     ("the date of birth", "the birth date"),
 )  # fmt: skip
 LANGUAGES = Spec(
-    ("languages", "speaks", "spoken_languages", "language_list"),
-    Phrases("speaks {v}", "is fluent in {v}", "can speak {v}", "knows {v} well", "talks in {v}", "grew up with {v}",
-            "has a command of {v}", "uses {v} every day"),
+    ("languages", "speaks", "spoken_languages", "language_list"), ("languages", "spoken languages"),
+    lines(f"""
+    {_STILL} [speaks|can speak|knows|understands|talks in|talks|can talk in] {{v}} [well|every day|at home|fluently|]
+    is {_STILL} fluent in {{v}}
+    [grew up with|has a command of|has a good command of|has learned|learned|has studied] {{v}}
+    {_STILL} uses {{v}} [every day|at home|at work|with friends]
+    is [at home|at ease|good|strong] in {{v}}
+    [writes and speaks|reads and speaks|speaks and reads] {{v}}
+    """),
     ("Languages", "Speaks"),
-    Phrases("Which languages does {s} speak?", "What does {s} speak?"), ("the languages", "the languages spoken"),
+    asking(("languages",), """
+    [which|what] languages does {s} [speak|know|use|understand]?
+    what does {s} speak?
+    """),
+    ("the languages", "the languages spoken"),
 )  # fmt: skip
 SKILLS = Spec(
-    ("skills", "abilities", "strengths", "skill_list", "skillset"),
-    Phrases("is good at {v}", "has skills in {v}", "is skilled in {v}", "is strong in {v}", "has experience in {v}",
-            "is an expert in {v}", "brings skills in {v}", "is trained in {v}", "knows {v}", "works with {v}",
-            "uses {v} at work", "can do {v}", "masters {v}",
-            "has learned {v}", "teaches {v}"),
-    ("Skills", "Strengths"), Phrases("Which skills does {s} have?", "What is {s} good at?"), ("the skills",),
+    ("skills", "abilities", "strengths", "skill_list", "skillset"), ("skills", "strengths"),
+    lines(f"""
+    is {_STILL} [good at|skilled in|strong in|an expert in|trained in|able in|experienced in|at ease with] {{v}}
+    {_STILL} [has|brings|offers|shows] [skills|experience|talent|strengths|training|a talent] in {{v}}
+    {_STILL} [masters|knows|teaches|can do|can teach|works with|handles] {{v}} [well|]
+    has [learned|studied|mastered|practised|taught] {{v}}
+    uses {{v}} [at work|every day|in the job]
+    lists {{v}} as [skills|strengths]
+    """),
+    ("Skills", "Strengths"),
+    asking(("skills", "strengths"), """
+    [which|what] [skills|strengths|abilities] does {s} have?
+    what [is {s} good at|can {s} do well|does {s} master]?
+    """),
+    ("the skills",),
 )  # fmt: skip
 HOBBIES = Spec(
-    ("hobbies", "interests", "likes", "pastimes", "free_time"),
-    Phrases("enjoys {v}", "likes {v}", "loves {v}", "spends free time on {v}", "has the hobbies {v}", "is fond of {v}",
-            "is keen on {v}", "relaxes with {v}", "does {v} in the evening", "has a passion for {v}", "is into {v}",
-            "practises {v}"),
-    ("Hobbies", "Interests"), Phrases("Which hobbies does {s} have?", "What does {s} enjoy?"), ("the hobbies",),
+    ("hobbies", "interests", "likes", "pastimes", "free_time"), ("hobbies", "interests"),
+    lines(f"""
+    {_STILL} [enjoys|likes|loves|adores|practises|follows] {{v}} [a lot|after work|in the evening|on weekends|]
+    {_STILL} spends [free time|evenings|weekends|Sundays|much time] [on|with] {{v}}
+    is {_STILL} [fond of|keen on|into|mad about|a fan of] {{v}}
+    {_STILL} [relaxes|unwinds|rests] with {{v}} [after work|in the evening|on weekends|]
+    has [the hobbies|the interests|a passion for|a love of|a liking for] {{v}}
+    does {{v}} [in the evening|on weekends|after work|for fun]
+    """),
+    ("Hobbies", "Interests"),
+    asking(("hobbies", "interests"), """
+    [which|what] [hobbies|interests] does {s} have?
+    what does {s} [enjoy|like|love|do for fun|do after work|do in the evening]?
+    """),
+    ("the hobbies",),
 )  # fmt: skip
 MEMBER = Spec(
-    ("member", "is_member", "membership", "isMember", "club_member"), Phrases(), ("Member", "Membership"),
-    Phrases("Is {s} a member?", "Does {s} have a membership?"), ("whether the person is a member",),
+    ("member", "is_member", "membership", "isMember", "club_member"), (), Phrases(), ("Member", "Membership"),
+    lines("""
+    is {s} [a|still a|already a|] [member|club member|paying member|member of the club]?
+    [does|did] {s} [have|hold] a [membership|club membership]?
+    [say|tell me] whether {s} is a [member|club member].
+    """),
+    ("whether the person is a member",),
 )  # fmt: skip
-MEMBER_YES = Phrases("is a member", "holds a membership", "has an active membership", "belongs to the club",
-    "is a club member",
-                     "has a membership", "is a paying member", "joined as a member")  # fmt: skip
-MEMBER_NO = Phrases("is not a member", "has no membership", "never became a member", "holds no membership",
-                    "is not a club member", "does not have a membership", "has not joined as a member")  # fmt: skip
+MEMBER_YES = lines(f"""
+    is {_STILL} a [member|club member|paying member|full member|member of the club]
+    {_STILL} [holds|has|keeps] [a|an active|a paid|a full] [membership|club membership]
+    [belongs|now belongs|still belongs] to the [club|members]
+    [joined|has joined|has been accepted|was accepted|signed up] as a [member|club member|full member]
+    [became|has become] a [member|club member|paying member] [last year|recently|]
+    is [listed|counted|known] [as a member|among the members]
+""")
+MEMBER_NO = lines("""
+    is [not|no longer|not yet|never] a [member|club member|paying member|full member|member of the club]
+    [has|holds] no [membership|club membership|active membership]
+    [never became|did not become|has not become|never was] a [member|club member|full member]
+    does not [have|hold|keep|want] a [membership|club membership]
+    [has not|did not|never|has never] [joined|join|signed up] as a [member|club member]
+    does not belong to the [club|members]
+    is not [listed|counted|known] [as a member|among the members]
+""")
 LEVEL = Spec(
-    ("level", "seniority", "rank", "role", "grade"),
-    Phrases("works at {v} level", "holds a {v} position", "has a {v} role", "is at the {v} level", "is ranked as {v}",
-            "is in a {v} position", "was promoted to a {v} role", "fills a {v} post"),
+    ("level", "seniority", "rank", "role", "grade"), ("level", "seniority", "rank"),
+    lines(f"""
+    {_STILL} [works|is employed|is paid|acts|serves] at [the|] {{v}} level
+    {_STILL} [holds|has|fills|keeps|took] a {{v}} [position|role|post|job|rank]
+    is {_STILL} in a {{v}} [position|role|post|job]
+    is {_STILL} [ranked|listed|graded|paid] as {{v}}
+    [was promoted|has been promoted|rose|moved] to [a {{v}} role|a {{v}} position|a {{v}} post|{{v}} level]
+    is [at the|at] {{v}} level
+    """),
     ("Level", "Seniority"),
-    Phrases("Which level is {s} at?", "What is {s}'s level?"), ("the level", "the seniority"),
+    asking(("level", "seniority", "rank"), """
+    [which|what] [level|rank] is {s} at?
+    at [which|what] [level|rank] [is {s}|does {s} work]?
+    """),
+    ("the level", "the seniority"),
 )  # fmt: skip
 SALARY = Spec(
-    ("salary", "income", "pay", "yearly_salary", "annual_salary", "wage"),
-    Phrases("earns {v} a year", "makes {v} a year", "has a salary of {v}", "is paid {v} a year",
-    "takes home {v} a year",
-            "receives a salary of {v}", "gets {v} per year", "has an income of {v}"),
+    ("salary", "income", "pay", "yearly_salary", "annual_salary", "wage"), ("salary", "yearly pay", "income"),
+    lines(f"""
+    {_STILL} [earns|makes|gets|takes home|receives|is paid|brings home] {{v}} [a year|per year|each year|every \
+    year|yearly]
+    {_STILL} [has|gets|receives|draws|earns] a [yearly|] [salary|income|pay|wage] of {{v}}
+    is {_STILL} [on|at] a salary of {{v}}
+    is paid {{v}} [for the year|in salary|as a salary]
+    """),
     ("Salary", "Pay"),
-    Phrases("How much does {s} earn?", "What is {s}'s salary?", "What does {s} earn a year?",
-    "What is the salary of {s}?"),
+    asking(("salary", "income", "yearly pay"), """
+    [how much|what] does {s} [earn|make|take home|get] [a year|per year|each year|]?
+    how [much|high] is [{s}'s|the] [salary|income|pay] [of {s}|]?
+    [tell me|can you say|do you know|say] how much {s} earns.
+    """),
     ("the salary", "the yearly pay"),
 )  # fmt: skip
 MANAGER = Spec(
-    ("manager", "boss", "supervisor", "reports_to", "managed_by"),
-    Phrases("reports to {v}", "works under {v}", "has {v} as manager", "is managed by {v}", "answers to {v}",
-            "is on the team of {v}", "is supervised by {v}", "has a manager called {v}"),
-    ("Manager", "Reports to"),
-    Phrases("Who is {s}'s manager?", "Who does {s} report to?", "Who manages {s}?", "Who is the boss of {s}?"),
+    ("manager", "boss", "supervisor", "reports_to", "managed_by"), ("manager", "boss", "supervisor"),
+    lines(f"""
+    {_STILL} [reports|answers] to {{v}}
+    {_STILL} works [under|for the boss] {{v}}
+    {_STILL} has {{v}} as [a manager|manager|a boss|boss|supervisor|a supervisor]
+    is {_STILL} [managed|supervised|led|guided] by {{v}}
+    is {_STILL} [on|in] the team of {{v}}
+    has a [manager|boss|supervisor] [called|named|by the name of] {{v}}
+    takes [orders|tasks] from {{v}}
+    """),
+    ("Manager", "Reports to", "Boss"),
+    asking(("manager", "boss", "supervisor"), """
+    who [manages|leads|supervises|is in charge of] {s}?
+    who does {s} [report to|answer to|work under]?
+    [to whom|under whom] does {s} [report|work|answer]?
+    who is [{s}'s|the] [manager|boss|supervisor] [of {s}|]?
+    """),
     ("the manager", "the person above"),
 )  # fmt: skip
 ADDRESS = Spec(
-    ("address", "home_address", "home", "postal_address"),
-    Phrases("lives at {v}", "has the address {v}", "gets post at {v}", "resides at {v}", "is registered at {v}",
-            "can be visited at {v}", "receives letters at {v}", "has a house at {v}"),
-    ("Address", "Home address"), Phrases("What is {s}'s address?", "Where exactly does {s} live?"), ("the address",),
+    ("address", "home_address", "home", "postal_address"), ("address", "home address"),
+    lines(f"""
+    {_STILL} [lives|resides|is at home|is registered|stays|gets post|gets mail|gets letters] at {{v}}
+    {_STILL} [has|uses|keeps|gave] the [address|home address|postal address] {{v}}
+    can be [visited|found|met at home] at {{v}}
+    {_STILL} [receives|takes] [letters|post|parcels] at {{v}}
+    {_STILL} [has|owns|rents] a [house|flat|home] at {{v}}
+    """),
+    ("Address", "Home address"),
+    asking(("address", "home address"), """
+    where exactly [does {s} live|is {s} at home]?
+    at [which|what] address [does {s} live|is {s} at home|is {s} registered]?
+    """),
+    ("the address",),
 )  # fmt: skip
 
-_LEADS = Phrases(
-    "{name}, {age}, is a {job}", "{name}, {age}, lives in {city}", "{name} ({age}) works at {company}",
-    "{name} is a {job} at {company}", "{name} is a {job} in {city}", "{name}, a {job} from {city}, is {age} years old",
-    "{name} is a {age}-year-old {job}", "{name} is a {age}-year-old {job} at {company}",
-    "meet {name}, who is {age} years old",
-    "{name}, {age}, works as a {job} at {company} in {city}", "{city} is where {name} lives",
-    "write to {name} at {email}",
-    "{name} of {company} can be reached at {email}", "call {name} on {phone}",
-    "{name} was born on {born} and is a {job}",
-    "the {job} {name} lives in {city}", "{name} from {city} is {age}", "our {job} {name} is {age} years old",
-    "{name} works for {company} as a {job}", "at {company}, {name} works as a {job}",
-    "{manager} manages {name}, a {job}",
-    "my colleague {name} is {age} and lives in {city}", "{name} joined {company} as a {job}",
-    "a {job} called {name} lives in {city}",
-)  # fmt: skip
-_ASIDES = Phrases("{o} is {n}.", "Another person, {o}, lives in {c}.", "{o} works there too.",
-    "{o} from {c} sends greetings.",
-           "The last report came from {o}.", "{o}, {n}, was not asked.")  # fmt: skip
+_LEADS = lines("""
+    {name}, [aged|now|] {age}, is a {job}
+    {name}, [aged|now|] {age}, [lives|resides|is based|is at home] in {city}
+    {name} ({age}) [works|is employed|has a job] [at|with|for] {company}
+    {name} [is|works as|is employed as|has a job as|serves as] a {job} [at|with|for] {company}
+    {name} [is|works as|is employed as|has a job as] a {job} in {city}
+    {name}, a {job} [from|in|based in|living in] {city}, is {age} [years old|years of age|]
+    {name} is a {age}-year-old {job} [from {city}|in {city}|]
+    {name} is a {age}-year-old {job} [at|with|of] {company}
+    [meet|this is|here is|say hello to] {name}, [who is|aged|now] {age} [years old|]
+    {name}, {age}, [works|is employed|has a job] as a {job} [at|with|for] {company} in {city}
+    {city} is [where|the place where|the city where|the town where] {name} [lives|stays|resides|is at home]
+    [write|send mail|please write|reply] to {name} at {email}
+    {name} [of|from|at] {company} can be [reached|mailed|contacted] at {email}
+    [call|phone|please call|you can call] {name} [on|at|under] {phone}
+    {name} was born on {born} and is a {job}
+    the {job} {name} [lives|resides|is based|works] in {city}
+    {name} [from|of] {city} is {age} [years old|years of age|]
+    [our|the|my] {job} {name} is {age} [years old|years of age|]
+    {name} [works|is working|is employed] for {company} as a {job}
+    at {company}, {name} [works|is employed|serves] as a {job}
+    {manager} [manages|leads|supervises|is the boss of] {name}, [a|our] {job}
+    [my|our] [colleague|friend|neighbour|guest] {name} is {age} and [lives|is based|stays] in {city}
+    {name} [joined|started at|moved to|has joined] {company} as a {job}
+    [a|the|our] {job} [called|named|by the name of] {name} [lives|works|is based] in {city}
+    in {city} [lives|there is] a {job} [called|named] {name}
+    {name} [lives|is based] in {city} and [works|is employed] [at|for] {company}
+    {company} [employs|has hired|pays] {name} as a {job}
+""")
+_ASIDES = lines("""
+    {o} is {n} [years old|]
+    [another person|a friend|a neighbour|someone else], {o}, [lives|works|stays] in {c}
+    {o} [works|was|lives|sat] there too
+    {o} from {c} sends [greetings|best wishes|regards]
+    the [last|first|next] [report|note|message] [came|comes] from {o}
+    {o}, {n}, was not [asked|there|invited|counted]
+    [we|they] [also|] [asked|met|called|saw] {o} [last week|yesterday|on Monday|in {c}]
+    {o} [took|made|sent|wrote] the [photo|note|list|report]
+    [in|near] {c} [it rained|the sun was out|nothing is new|all is well]
+""")
 
 
 def _some(d: Draw, pool: Pool) -> list[str]:
@@ -220,6 +418,7 @@ def make(d: Draw) -> Record:
     }
     drop = d.pick(("city", "address", "address"))
     del facts[drop]
-    again = (d.pick(("She", "He")), name.split()[0])
+    pronoun, possessive = d.pick((("She", "her"), ("He", "his")))
     other = {"o": e.person(d), "n": d.integer(18, 90), "c": e.city(d)}
-    return Record(name, again, facts, ("name",), _LEADS, _ASIDES, other)
+    return Record(name, (pronoun, name.split()[0]), facts, ("name",), _LEADS, _ASIDES, other,
+                  alias="the person", relative="who", possessive=possessive)  # fmt: skip

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import entities as e
-from .draw import Draw, Phrases, Pool
+from .draw import Draw, Phrases, Pool, lines
 from .records import (
     BOOLEAN,
     DATE,
@@ -46,26 +46,58 @@ parcel, car, house, book, report, device, ticket, camera, boat, song, recipe, co
 project, sample, package, bike, printer, team, account, file, engine, bug report, building, laptop, painting
 """)
 
-_SAY = Phrases("The {l} is {v}.", "Its {l} is {v}.", "It has a {l} of {v}.", "{L}: {v}.", "The {l} of the {n} is {v}.",
-               "The {n} has {v} as its {l}.", "For the {l}, the file says {v}.", "As {l} we have {v}.",
-               "The {l} was given as {v}.",
-               "The {n}'s {l} is {v}.", "{L} is {v}.", "We noted {v} as the {l}.")  # fmt: skip
-_FLAG = {True: Phrases("It is {l}.", "The {n} is {l}.", "{L}: yes.", "The {n} counts as {l}.", "It is {l} indeed.",
-    "Yes, it is {l}."),
-         False: Phrases("It is not {l}.", "The {n} is not {l}.", "{L}: no.", "The {n} does not count as {l}.",
-         "It is no longer {l}.",
-                        "No, it is not {l}.")}  # fmt: skip
-_MANY = Phrases("The {l} are {v}.", "Its {l} are {v}.", "{L}: {v}.", "The {l} of the {n} are {v}.",
-    "It lists {v} as {l}.",
-                "The {n} has the {l} {v}.")  # fmt: skip
-
-_OPENINGS = Phrases(
-    "", "This is about a {n}. ", "A note on the {n}. ", "The {n} was checked. ", "We looked at the {n}. "
-)
+_SAY = lines("""
+[the|its] {l} [is|was] {v}
+it has a {l} of {v}
+{l}: {v}
+the {l} of the {n} [is|was] {v}
+the {n} has {v} as its {l}
+[for|as for|as to] the {l}, the [file|note|list|form] [says|has|gives|reads] {v}
+as {l} [we|they|I] [have|noted|gave|found|entered] {v}
+the {l} [was|is] [given|listed|noted|recorded|entered|stated] as {v}
+the {n}'s {l} [is|was] {v}
+[we|they|I] [noted|have|recorded|listed|entered] {v} as the {l}
+{l} [is|was] {v}
+{v} is the {l} [of the {n}|]
+[its|the] {l} [given|named|noted|on file] is {v}
+""")
+_FLAG = {
+    True: lines("""
+    [it|the {n}|this {n}] is [now|indeed|already|] {l}
+    {l}: yes
+    [it|the {n}] [counts|is listed|is marked|is known] as {l}
+    [yes|indeed|in fact|true], [it|the {n}] is {l}
+    [it|the {n}] [was found|turned out|proved] to be {l}
+    """),
+    False: lines("""
+    [it|the {n}|this {n}] is [not|not yet|no longer|never|in no way] {l}
+    {l}: no
+    [it|the {n}] [does not count|is not listed|is not marked|is not known] as {l}
+    [no|in fact|alas|sadly], [it|the {n}] is not {l}
+    [it|the {n}] [was found|turned out|proved] not to be {l}
+    """),
+}
+_MANY = lines("""
+[the|its] {l} [are|were] {v}
+{l}: {v}
+the {l} of the {n} [are|were] {v}
+it [lists|has|names|shows] {v} as {l}
+the {n} [has|lists|names|shows] the {l} {v}
+as {l} [we|they|I] [have|noted|gave|found|entered] {v}
+[we|they|I] [noted|have|recorded|listed|entered] {v} as the {l}
+{v} are the {l} [of the {n}|]
+""")
+_OPENINGS = lines("""
+[this|the note|the text|the following] is about [a|the] {n}
+[a|one] [note|word|report|remark] on the {n}
+the {n} was [checked|seen|found|measured|listed] [today|yesterday|last week|]
+we [looked at|saw|checked|found|got] the {n} [today|yesterday|last week|]
+[here|below] is [what we know|all we have|the data|what we noted] about the {n}
+""")
 
 
 def _spec(name: str, label: str, question: str) -> Spec:
-    return Spec((name,), Phrases(), (label,), Phrases(question), (f"the {label}",))
+    return Spec((name,), (), Phrases(), (label,), Phrases(question), (f"the {label}",))
 
 
 def make(d: Draw) -> tuple[Record, str]:
@@ -78,10 +110,14 @@ def make(d: Draw) -> tuple[Record, str]:
         if label in facts:
             continue
         facts[label] = fact
-        shown = sentence.format(l=label, L=label[0].upper() + label[1:], v=fact.surface, n=noun)
-        sentences.append(shown)
-    opening = d.phrase(_OPENINGS)
-    return Record(f"the {noun}", ("It",), facts, (), Phrases()), opening.format(n=noun) + " ".join(sentences)
+        sentences.append(_sentence(sentence.format(l=label, v=fact.surface, n=noun)))
+    if d.chance(0.5):
+        sentences.insert(0, _sentence(d.phrase(_OPENINGS).format(n=noun)))
+    return Record(f"the {noun}", ("It",), facts, (), Phrases()), " ".join(sentences)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _one(d: Draw, noun: str) -> tuple[str, Fact, str]:
@@ -114,9 +150,19 @@ def _one(d: Draw, noun: str) -> tuple[str, Fact, str]:
     return f"{label} date", Fact(spec, DATE, day.isoformat(), e.date_text(d, day)), d.phrase(_SAY)
 
 
-_GROUP = Phrases("{x} is {n}", "{x} is {n} years old", "{x}, {n}", "{x} ({n})", "{x} has {n} points", "{x} got {n}",
-    "{x} comes to {n}",
-                 "{x}: {n}", "{x} with {n}", "{x} scored {n}", "{n} for {x}")  # fmt: skip
+_GROUP = lines("""
+{x} is {n} [years old|]
+{x}, {n}
+{x} ({n})
+{x} [has|got|scored|made|reached|won|took] {n} [points|]
+{x} [comes|amounts|adds up] to {n}
+{x}: {n}
+{x} with {n}
+{n} for {x}
+{x} [is|was|stands] at {n}
+{n} [goes|went] to {x}
+{x} [was|is] [given|listed with|noted with] {n}
+""")
 _GROUP_KEYS = (("people", "name", "age"), ("players", "name", "points"), ("results", "name", "score"), ("entries",
     "title", "count"),
                ("rows", "name", "value"), ("persons", "name", "age"), ("lines", "item", "amount"), ("items", "name",

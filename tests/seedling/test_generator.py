@@ -1,15 +1,16 @@
-"""The generator is a function of its seed, and keeps held-out names, numbers and forms out of training."""
+"""The generator is a function of its seed, and keeps held-out names, numbers and wordings out of training."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
 import jsonschema
 import pytest
-from ramify.seedling.training import entities, mixture, things
+from ramify.seedling.training import census, entities, extraction, mixture, things
 from ramify.seedling.training.chat import render
-from ramify.seedling.training.draw import Draw, Phrases, Pool, Split, is_held_out
+from ramify.seedling.training.draw import Draw, Pool, Split, expand, is_held_out, same_wording
 from ramify.seedling.training.tools import calculate, call
 
 TASKS = sorted(mixture.TASKS)
@@ -30,11 +31,69 @@ def test_no_listed_entity_is_in_both_parts(pool: Pool) -> None:
     assert len(pool.held) >= 3
 
 
-def test_phrases_keep_their_novel_part_out_of_the_common_one() -> None:
-    phrases = Phrases(*(f"wording {number}" for number in range(60)))
-    assert phrases.novel
-    train = Draw(1, Split.TRAIN)
-    assert {train.phrase(phrases) for _ in range(2000)} == set(phrases.common)
+def test_a_template_expands_to_every_reading_of_its_choices() -> None:
+    assert sorted(expand("[please|kindly|] take [it|the [old|new] one], now")) == sorted(
+        f"{polite} take {what}, now".lstrip()
+        for polite, what in itertools.product(("please", "kindly", ""), ("it", "the old one", "the new one"))
+    )
+
+
+def test_no_wording_is_in_both_parts() -> None:
+    train, held = census.wordings()
+    assert not train & held
+    assert len(train) > 100_000 and len(held) > 10_000
+
+
+def test_every_word_of_a_held_out_wording_is_in_training_wordings_of_its_list() -> None:
+    for phrases in census.every_list():
+        train, held = ({word for group in part.groups for form in group for word in same_wording(form).split()}
+                       for part in phrases.parts)  # fmt: skip
+        assert held <= train
+
+
+def test_the_plain_wording_belongs_to_training() -> None:
+    for phrases in census.every_list():
+        if phrases.templates and "[" not in phrases.plain:
+            assert phrases.plain in phrases.parts[0].groups[0]
+
+
+def test_training_conversations_hold_no_wording_of_a_held_out_case() -> None:
+    trained = {same_wording(wording) for seed in range(4000) for wording in mixture.draws(seed)[1].known}
+    assert len(trained) > 5000
+    for task in TASKS:
+        for _, d in mixture.evaluation_draws(task, Split.HELD_OUT, 200):
+            assert d.unseen and not d.known
+            assert not {same_wording(wording) for wording in d.unseen} & trained
+
+
+def test_training_conversations_draw_known_wordings_only() -> None:
+    assert not [wording for seed in range(500) for wording in mixture.draws(seed)[1].unseen]
+
+
+def test_no_sentence_of_a_training_text_is_a_held_out_instruction() -> None:
+    """Independent of what `Draw` records: the sentences are looked for in the texts themselves."""
+    texts = [turn.text for seed in range(3000) for turn in mixture.case(seed).turns]
+    sentences = {same_wording(sentence) for text in texts for sentence in re.split(r"[.:?!\n-]", text)}
+    train, held = (
+        {
+            same_wording(form.split(": {f}")[0])
+            for group in part.groups
+            for form in group
+            if form.endswith("fields: {f}")
+        }
+        for part in extraction.ASK.parts
+    )
+    assert len(held) > 100
+    assert held & sentences <= {wording.removesuffix(" {f}") for wording in mixture.heard()}
+    assert len(train & sentences) > 300
+    asked = {
+        same_wording(wording.split(": {f}")[0])
+        for task in TASKS
+        for _, d in mixture.evaluation_draws(task, Split.HELD_OUT, 300)
+        for wording in d.unseen
+    }
+    assert len(held & asked) > 50
+    assert not held & asked & sentences
 
 
 @pytest.mark.parametrize("split", [Split.TRAIN, Split.HELD_OUT])
@@ -84,7 +143,7 @@ def test_gold_answers_satisfy_their_schema_and_style(task: str) -> None:
 def test_the_wrong_answer_of_a_correction_is_never_trained_on() -> None:
     for case in mixture.evaluation("correction", Split.HELD_OUT, 50):
         assistant = [turn for turn in case.turns if turn.role == "assistant"]
-        assert [turn.trained for turn in assistant] == [False, True]
+        assert [turn.trained for turn in assistant][-2:] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from ramify import seedling
-from ramify.seedling.training import data, mixture
+from ramify.seedling.training import census, data, mixture
+from ramify.seedling.training.case import gold, user, wrong
 from ramify.seedling.training.chat import Encoder
 from ramify.seedling.training.decode import same
-from ramify.seedling.training.evaluate import BEGIN, FINISH, Row, write_card
+from ramify.seedling.training.evaluate import BEGIN, FINISH, Gain, Report, Row, Wordings, table, write_card
 from ramify.seedling.training.model import Llama, Shape, block_mask, dense_mask, documents
 from ramify.seedling.training.train import Recipe, rate_at
 from tokenizers import Tokenizer
@@ -56,17 +57,25 @@ def test_the_block_mask_needs_exactly_the_blocks_that_the_dense_mask_touches() -
     assert torch.equal(block_mask(document).to_dense()[:, 0].bool(), touched)
 
 
-def test_packing_keeps_every_conversation_whole_and_marked(encoder: Encoder) -> None:
+def test_packing_keeps_every_conversation_whole_and_weighted(encoder: Encoder) -> None:
     encoded = encoder.encode([mixture.case(seed).turns for seed in range(120)])
     block = data.pack(encoded)
     found = []
     for ids, flags in zip(block.ids_BS, block.flags_BS, strict=True):
         edges = [*np.flatnonzero(flags & data.STARTS), data.ROW]
         for begin, end in itertools.pairwise(edges):
-            marks = (flags[begin:end] & data.TARGET) != 0
-            if marks.any():
-                found.append((tuple(ids[begin:end].tolist()), tuple(marks.tolist())))
-    assert sorted(found) == sorted((tuple(ids), tuple(marks)) for ids, marks in encoded)
+            part = flags[begin:end]
+            weights = np.where(part & data.TARGET, (part >> data.WEIGHT) + 1, 0)
+            if weights.any():
+                found.append((tuple(ids[begin:end].tolist()), tuple(weights.tolist())))
+    assert sorted(found) == sorted((tuple(ids), tuple(weights)) for ids, weights in encoded)
+
+
+def test_short_answers_weigh_more_and_nothing_but_right_answers_weighs(encoder: Encoder) -> None:
+    ((_, short),) = encoder.encode([[gold("Lena")]])
+    ((_, long),) = encoder.encode([[gold("a b " * 40)]])
+    ((_, shown),) = encoder.encode([[user("Who?"), wrong("Omar")]])
+    assert (set(short), set(long), set(shown)) == ({0, 4}, {0, 1}, {0})
 
 
 def test_a_block_depends_on_seed_and_index_alone() -> None:
@@ -92,13 +101,32 @@ def test_answers_are_compared_by_value_but_true_is_not_one(left: object, right: 
     assert same(left, right) is equal
 
 
-def test_the_table_goes_between_the_markers_of_the_card(tmp_path: Path) -> None:
+def _report() -> Report:
+    wordings = Wordings(40, 30, 0, 10, 9, census.Count(3, 900, 100, 60))
+    gains = [Gain("facts", 10, 0.5, 1.0, 0.4, 0.8)]
+    return Report([Row("facts", 10, 0.9, 0.8, 0.7, 0.6)], gains, wordings, 3.0)
+
+
+def test_the_tables_go_between_the_markers_of_the_card(tmp_path: Path) -> None:
     card = tmp_path / "MODEL_CARD.md"
-    card.write_text(f"before\n{BEGIN}old{FINISH}\nafter\n", encoding="utf-8")
-    write_card(card, [Row("facts", 10, 0.9, 0.8, 0.7, 0.6, None)], 3.0, "a test")
+    card.write_text(f"before\n{BEGIN}stale{FINISH}\nafter\n", encoding="utf-8")
+    write_card(card, table(_report(), "a test"))
     text = card.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("\nafter\n")
-    assert "| facts | 10 | 95% | **90.0%** |" in text and "old" not in text
+    assert "| facts | 10 | 95% | **90.0%** |" in text and "stale" not in text
     card.write_text("no markers", encoding="utf-8")
     with pytest.raises(ValueError, match="has no"):
-        write_card(card, [], 0.0, "a test")
+        write_card(card, "")
+
+
+def test_a_missed_goal_is_said_in_the_table() -> None:
+    text = table(_report(), "a test")
+    assert "**Goal missed**: facts: 90.0% of 95%." in text
+    assert "**Goal missed**: facts, draft: 60.0% of 70%." in text
+
+
+def test_the_card_shows_what_the_generator_counts() -> None:
+    count = census.count()
+    card = (seedling.path() / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"{count.train:,} for training and {count.held_out:,} held out, in {count.lists} lists" in card
+    assert f"Of those held out {count.apart:,} differ" in card

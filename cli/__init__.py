@@ -1,0 +1,1 @@
+"""The command `ramify`: run, explain and talk to programs from a terminal. It stands above `lang`."""

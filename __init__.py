@@ -14,15 +14,18 @@ Importing this module loads no engine: torch and the tokenizers come when an eng
 
 from __future__ import annotations
 
-from . import errors
-from .grammar.spec import Choices, Lark, Regex
-from .lang import testing
+from . import errors, testing
+from .grammar.spec import Choices, JsonSchema, Lark, Regex
 from .lang.batch import Item
 from .lang.engines import Engine
-from .lang.parallel import best, blocking, concat, first, map
+from .lang.events import Event, NodeDone, NodeFailed, NodeStarted, PartialValue, TextDelta, ToolCall, ToolResult
+from .lang.held import HeldLoopWarning
+from .lang.parallel import ablocking, best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
 from .lang.program import Program, function
 from .lang.run import Run
+from .lang.select import Selected, select
+from .lang.session import Session, open
 from .lang.state import State
 from .lang.types import schema
 from .lang.value import Value
@@ -32,13 +35,26 @@ __version__ = "0.1.0"
 __all__ = [
     "Choices",
     "Engine",
+    "Event",
+    "HeldLoopWarning",
     "Item",
+    "JsonSchema",
     "Lark",
+    "NodeDone",
+    "NodeFailed",
+    "NodeStarted",
+    "PartialValue",
     "Program",
     "Regex",
     "Run",
+    "Selected",
+    "Session",
     "State",
+    "TextDelta",
+    "ToolCall",
+    "ToolResult",
     "Value",
+    "ablocking",
     "assistant",
     "best",
     "blocking",
@@ -50,7 +66,9 @@ __all__ = [
     "function",
     "gen",
     "map",
+    "open",
     "schema",
+    "select",
     "system",
     "testing",
     "tool",

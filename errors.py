@@ -1,9 +1,10 @@
 """The exceptions of ramify: one type for each thing a caller can do about it.
 
-Every message says what was wrong, where (a node path, a source line, a path in a schema) and what to do. The module
-imports nothing of the package, so that every folder may raise from it. `to_info` and `from_info` carry an exception
-across a process boundary as three strings: no object is ever deserialised.
+Every message says what was wrong, where (a node path, a source line, a path in a schema) and what to do.
 """
+
+# The module imports nothing of the package, so that every folder may raise from it. `to_info` and `from_info` carry an
+# exception across a process boundary as strings: no object is ever deserialised.
 
 from __future__ import annotations
 
@@ -82,6 +83,10 @@ class DeadlineExceeded(RamifyError, TimeoutError):
     __str__ = RamifyError.__str__
 
 
+class BudgetExceeded(RamifyError):
+    """The run may generate no more tokens: see `Program.on(budget=...)`."""
+
+
 class Cancelled(RamifyError):
     """The run or the stream was cancelled."""
 
@@ -107,13 +112,24 @@ class OutputInvalid(RamifyError):
 
 
 class NodeError(RamifyError):
-    """A node failed. `path` is its structural path, `site` its source line, `__cause__` the reason."""
+    """A node failed.
+
+    Attributes:
+        path: its structural path.
+        site: its source line.
+    """
 
     def __init__(self, path: str, site: str, cause: RamifyError) -> None:
         super().__init__(f"{path}: {cause.what}", where=site or cause.where, hint=cause.hint)
         self.path = path
         self.site = site
+        self._cause = cause
         self.__cause__ = cause
+
+    @property
+    def cause(self) -> RamifyError:
+        """Why it failed; also `__cause__`, which tracebacks print."""
+        return self._cause
 
 
 class ErrorInfo(NamedTuple):
@@ -140,6 +156,7 @@ _CODES: dict[str, type[RamifyError]] = {
         NeverFits,
         UnknownName,
         DeadlineExceeded,
+        BudgetExceeded,
         Cancelled,
         Overloaded,
         ProtocolError,

@@ -2,24 +2,28 @@
 
 Each row is a run of its own, so one that fails is an `Item` with its error and the others go on. With a journal, what
 is done is written as it is done, one JSON line an item; starting the same batch again gives those items from the
-journal and runs the rest. Only `window` rows are ever on the engine at once, however long `rows` is.
+journal and runs the rest. Only `limit` rows are ever on the engine at once, however long `rows` is.
 """
 
 from __future__ import annotations
 
 import queue
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from ..errors import InvalidRequest
+from ..runtime.progress import BatchProgress
+from .hub import Hub, current_greenlet
 from .link import Link
 from .run import Run
+from .types import from_plain, to_json
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Item(msgspec.Struct, Generic[R], frozen=True):
@@ -74,13 +78,14 @@ class Journal:
         if key not in self._done:
             return False, None
         value = self._done[key]
-        return True, value if self._type is None else _revive(value, self._type)
+        return True, value if self._type is None else from_plain(value, self._type)
 
     def add(self, key: str, value: Any) -> None:
         """Write one entry through to the file."""
         if self._path is not None:
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode({"key": key, "value": value}, enc_hook=_plain) + b"\n")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab", buffering=0) as file:  # one write: an entry is there or is not
+                file.write(to_json({"key": key, "value": value}) + b"\n")
 
 
 def run_batch(
@@ -88,20 +93,23 @@ def run_batch(
     link: Link,
     rows: Iterable[Mapping[str, Any]],
     key: Callable[[Mapping[str, Any]], str] | None,
-    window: int,
+    limit: int,
     journal: Journal,
+    progress: bool | None = None,
 ) -> Iterator[Item[R]]:
     """Items in the order in which their runs end; closing the iterator cancels what is in flight."""
-    if window < 1:
-        raise InvalidRequest(f"window is {window}", hint="run at least one row at a time")
-    ended: queue.SimpleQueue[tuple[int, str, Run[R]]] = queue.SimpleQueue()
+    if limit < 1:
+        raise InvalidRequest(f"limit is {limit}", hint="run at least one row at a time")
+    ended: _Ended[tuple[int, str, Run[R]]] = _Ended(link.hub)
     running: dict[int, Run[R]] = {}
     seen: set[str] = set()
+    shown = BatchProgress(len(rows) if isinstance(rows, Sized) else None, progress)
 
     def collect() -> Item[R]:
         index, name, run = ended.get()
         del running[index]
         error = run._future.exception()
+        shown.row_ended(failed=error is not None, report=None if run._closed is None else run._closed.report)
         if error is not None:
             return Item(name, index, error=error)
         value = run._future.result()
@@ -118,17 +126,41 @@ def run_batch(
             seen.add(name)
             done, value = journal.find(name)
             if done:
+                shown.row_resumed()
                 yield Item(name, index, value, resumed=True)
                 continue
-            while len(running) >= window:
+            while len(running) >= limit:
                 yield collect()
             run = running[index] = launch(link, **row)
             run._future.add_done_callback(lambda _, entry=(index, name, run): ended.put(entry))  # type: ignore[misc]
         while running:
             yield collect()
-    finally:
+    finally:  # also on Ctrl-C: nothing of the batch is on the engine when this returns
+        shown.close()
         for run in running.values():
             run.cancel()
+        while running:
+            index, _, _ = ended.get()
+            del running[index]
+
+
+class _Ended(Generic[T]):
+    """A queue that blocks its thread, or parks its program if it is read in one."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._queue: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._hub = hub
+        self._reader = current_greenlet()
+
+    def put(self, item: T) -> None:
+        self._queue.put(item)
+        if self._reader is not None:
+            self._hub.call(self._reader.wake)
+
+    def get(self) -> T:
+        while self._reader is not None and self._queue.empty():
+            self._reader.park()
+        return self._queue.get()
 
 
 def return_type(body: Callable[..., Any]) -> Any:
@@ -137,21 +169,3 @@ def return_type(body: Callable[..., Any]) -> Any:
         return typing.get_type_hints(body).get("return")
     except (NameError, TypeError):
         return None
-
-
-def _revive(value: Any, type_: Any) -> Any:
-    """A JSON value as the program's type again; as it is, if the type says nothing about JSON."""
-    validate = getattr(type_, "model_validate", None)
-    if callable(validate):
-        return validate(value)
-    try:
-        return msgspec.convert(value, type_)
-    except (msgspec.ValidationError, TypeError):
-        return value
-
-
-def _plain(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)  # a pydantic model
-    if callable(dump):
-        return dump(mode="json")
-    raise NotImplementedError(f"{type(value).__name__} cannot be written to a journal")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..errors import NodeError, OutputInvalid
+from ..errors import BudgetExceeded, NodeError, OutputInvalid, to_info
 from ..runtime.protocol import graph
 from .gate import Gate
 from .hub import current_run
@@ -38,15 +38,17 @@ class Attempts(Value[T]):
         retries: int,
         role: str | None,
         gate: Gate,
+        type_: Any,
     ) -> None:
         super().__init__(run, first.node, first.name, first.path, first.site, decode)
+        self._type, self._grammar = type_, first.grammar
         self.attempts = 0
+        self.failed: list[tuple[str, str]] = []  # the text of each attempt that did not pass, and what it was told
         self._check = check
         self._retries = retries
         self._role = role
         self._gate = gate
         self._first = first
-        self._listeners: list[Callable[[], None]] = []
         self._try(first)
 
     @property
@@ -54,18 +56,17 @@ class Attempts(Value[T]):
         """Which node it is is known when an attempt has passed."""
         return self._done is not None
 
-    def when_ready(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on the hub's loop when the value is there, or now."""
-        if self.ready:
-            callback()
-        else:
-            self._listeners.append(callback)
-
     def _try(self, gen: graph.Gen) -> None:
         self.attempts += 1
         attempt = _Attempt(self._run, gen, self._decode, self._judge)
+        attempt._type, attempt._grammar = self._type, self._grammar
         self._run.add_value(gen.node, attempt)
-        self._gate.around(gen)
+        try:
+            gen = self._run.promise(gen, attempt)
+        except BudgetExceeded as error:
+            self._run.refuse(gen.node, to_info(error))  # the attempt ends with it, and is judged
+        else:
+            self._gate.around(gen)
 
     def _judge(self, attempt: _Attempt[T]) -> None:
         """An attempt has ended: check it where a plain program may run."""
@@ -73,7 +74,7 @@ class Attempts(Value[T]):
 
     def _decide(self, attempt: _Attempt[T]) -> None:
         current_run.set(self._run)
-        cause = attempt._error.__cause__ if attempt._error is not None else None
+        cause = None if attempt._error is None else attempt._error.cause
         problem = ""
         if cause is None:
             try:
@@ -95,6 +96,7 @@ class Attempts(Value[T]):
             what = f"the value did not pass its check in {self.attempts} attempts: {problem}"
             self._end(NodeError(self.path, self.site, OutputInvalid(what, where=self.path, hint="raise retries=")))
         else:
+            self.failed.append((attempt._text, problem))
             self._try_again(problem)
 
     def _try_again(self, problem: str) -> None:
@@ -112,10 +114,8 @@ class Attempts(Value[T]):
             self._gate.open()
         else:
             self._gate.fail(error)
+        self._place(error is None)
         self._run.wake()
-        listeners, self._listeners = self._listeners, []
-        for callback in listeners:
-            callback()
 
 
 class _Attempt(Value[T]):

@@ -3,90 +3,184 @@
 from __future__ import annotations
 
 import asyncio
-import queue
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from ..errors import RamifyError
+from ..errors import InvalidRequest, RamifyError
+from ..grammar.spec import JsonSchema
+from .partial import PartialReader
 
 if TYPE_CHECKING:
     from .value import Value
 
 EVENT_BUFFER = 10_000
+MAX_REPR = 1_000
+"""Characters of an argument or a result in an event."""
 
 
-class NodeStarted(msgspec.Struct, frozen=True, tag=True):
-    """A gen was recorded."""
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What all events have: the `run_id` of the run, and the structural path of the node."""
 
+    run: str
     path: str
+
+
+class NodeStarted(_Event, frozen=True):
+    """A gen or a select was recorded."""
+
     name: str
 
 
-class TextDelta(msgspec.Struct, frozen=True, tag=True):
+class TextDelta(_Event, frozen=True):
     """More text of a gen."""
 
-    path: str
     text: str
 
 
-class NodeDone(msgspec.Struct, frozen=True, tag=True):
-    """A gen ended well."""
+class PartialValue(_Event, frozen=True):
+    """More of a typed gen is finished: `value` holds each finished field of an object by its name, or the finished
+    items of an array, as values of their types. See `lang/partial.py` for when a field is finished."""
 
-    path: str
+    value: dict[str, Any] | list[Any]
+
+
+class NodeDone(_Event, frozen=True):
+    """A gen or a select ended well."""
+
     text: str
 
 
-class NodeFailed(msgspec.Struct, frozen=True, tag=True):
-    """A gen ended badly."""
+class NodeFailed(_Event, frozen=True):
+    """A gen or a select ended badly."""
 
-    path: str
     error: str
 
 
-Event: TypeAlias = NodeStarted | TextDelta | NodeDone | NodeFailed
+class ToolCall(_Event, frozen=True):
+    """`blocking` calls a function. `arguments` are their `repr`, cut at `MAX_REPR` characters."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+class ToolResult(_Event, frozen=True):
+    """The function has returned, `result` is the `repr`; or raised, `error` says what."""
+
+    name: str
+    result: str | None = None
+    error: str | None = None
+
+
+Event: TypeAlias = NodeStarted | TextDelta | PartialValue | NodeDone | NodeFailed | ToolCall | ToolResult
 
 
 class EventQueue:
-    """The events of one run, in order. Iterate from any thread, or `async for` in any event loop.
+    """The events of one run and its child runs, in order. Iterate from any thread, or `async for` in any event loop.
 
     Nothing in the run waits for a reader: with more than `buffer` events unread, new ones are counted in `dropped` and
     not kept.
     """
 
-    def __init__(self, buffer: int = EVENT_BUFFER) -> None:
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._buffer = buffer
+    def __init__(self, run: str = "") -> None:
         self.dropped = 0
+        self._run = run
+        self._buffer = EVENT_BUFFER
+        self._events: deque[Event] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._wakers: list[Callable[[], object]] = []
+        self._readers: dict[int, PartialReader] = {}
 
     def __iter__(self) -> Iterator[Event]:
-        while (event := self._queue.get()) is not None:
+        while True:
+            with self._changed:
+                while not self._events and not self._closed:
+                    self._changed.wait()
+                if not self._events:
+                    return
+                event = self._events.popleft()
             yield event
-        self._queue.put(None)  # a second reader ends too
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        while (event := await asyncio.to_thread(self._queue.get)) is not None:
-            yield event
-        self._queue.put(None)
+        loop = asyncio.get_running_loop()
+        while True:
+            with self._changed:
+                event = self._events.popleft() if self._events else None
+                if event is None:
+                    if self._closed:
+                        return
+                    woken = asyncio.Event()
+                    self._wakers.append(lambda woken=woken: loop.call_soon_threadsafe(woken.set))  # type: ignore[misc]
+            if event is None:
+                await woken.wait()
+            else:
+                yield event
+
+    def limit(self, buffer: int) -> None:
+        """Keep at most `buffer` unread events from now on. Raises InvalidRequest."""
+        if buffer < 1:
+            raise InvalidRequest(f"buffer is {buffer}", hint="keep at least one event")
+        self._buffer = buffer
 
     # ---- the run's side -----------------------------------------------------------------------------------------
 
     def started(self, value: Value[Any]) -> None:
-        self._put(NodeStarted(value.path, value.name))
+        self._put(NodeStarted(run=self._run, path=value.path, name=value.name))
 
     def text(self, value: Value[Any], text: str) -> None:
-        self._put(TextDelta(value.path, text))
+        self._put(TextDelta(run=self._run, path=value.path, text=text))
+        if not isinstance(value._grammar, JsonSchema):
+            return
+        reader = self._readers.get(id(value))
+        if reader is None:
+            reader = self._readers[id(value)] = PartialReader(value._type)
+        partial = reader.feed(text)
+        if partial is not None:
+            self._put(PartialValue(run=self._run, path=value.path, value=partial))
 
     def ended(self, value: Value[Any]) -> None:
+        self._readers.pop(id(value), None)
         error: RamifyError | None = value._error
-        self._put(NodeDone(value.path, value._text) if error is None else NodeFailed(value.path, str(error)))
+        if error is None:
+            self._put(NodeDone(run=self._run, path=value.path, text=value._text))
+        else:
+            self._put(NodeFailed(run=self._run, path=value.path, error=str(error)))
+
+    def called(self, path: str, name: str, arguments: tuple[Any, ...]) -> None:
+        self._put(ToolCall(run=self._run, path=path, name=name, arguments=tuple(map(_shown, arguments))))
+
+    def returned(self, path: str, name: str, result: Any) -> None:
+        self._put(ToolResult(run=self._run, path=path, name=name, result=_shown(result)))
+
+    def raised(self, path: str, name: str, error: BaseException) -> None:
+        self._put(ToolResult(run=self._run, path=path, name=name, error=f"{type(error).__name__}: {error}"[:MAX_REPR]))
 
     def close(self) -> None:
-        self._queue.put(None)
+        with self._changed:
+            self._closed = True
+            self._wake()
 
     def _put(self, event: Event) -> None:
-        if self._queue.qsize() < self._buffer:
-            self._queue.put(event)
-        else:
-            self.dropped += 1
+        with self._changed:
+            if len(self._events) < self._buffer:
+                self._events.append(event)
+                self._wake()
+            else:
+                self.dropped += 1
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            with suppress(RuntimeError):  # the reader's loop was closed
+                wake()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_REPR else f"{text[:MAX_REPR]}..."

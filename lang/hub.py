@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextvars import ContextVar
 from functools import cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import greenlet
+
+from .held import Clock, Watch
 
 if TYPE_CHECKING:
     from .run import Run
@@ -26,10 +30,22 @@ current_run: ContextVar[Run[Any] | None] = ContextVar("ramify_current_run", defa
 
 
 class Hub:
-    """Runs programs on an event loop that belongs to `thread` (the current one if None is given)."""
+    """Runs programs on an event loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread | None = None) -> None:
+    Args:
+        loop: runs on `thread`.
+        thread: None for the current one.
+        clock: by which programs are watched that hold the loop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        thread: threading.Thread | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
         self.loop = loop
+        self.clock = clock
         self._thread = thread or threading.current_thread()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -48,8 +64,34 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def in_greenlet(self, body: Callable[[], T]) -> T:
-        """Run a plain function that may park, and give its result."""
+    def from_outside(
+        self, action: Callable[[], T], parks: bool = True, dropped: Callable[[T], object] | None = None
+    ) -> T:
+        """Do something on the loop's thread for a caller on another thread, which blocks until it is done.
+
+        Args:
+            action: what to do.
+            parks: it may wait for values, and is given a greenlet to do so.
+            dropped: takes what came of it after all if the caller was interrupted by Ctrl-C.
+        """
+        done: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(action())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self.call((lambda: Parkable(self, work).switch()) if parks else work)  # a greenlet belongs to its thread
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            if dropped is not None:
+                done.add_done_callback(lambda _: dropped(done.result()) if done.exception() is None else None)
+            raise
+
+    async def in_greenlet(self, body: Callable[[], T], watch: Watch | None = None) -> T:
+        """Run a plain function that may park, and give its result. `watch` warns if it runs on without parking."""
         future: asyncio.Future[T] = self.loop.create_future()
 
         def run() -> None:
@@ -63,8 +105,11 @@ class Hub:
             else:
                 if not future.done():
                     future.set_result(result)
+            if watch is not None:
+                watch.check(self.clock() - program.since, lambda: "")
 
-        Parkable(self, run).switch()
+        program = Parkable(self, run, watch)
+        program.switch()
         return await future
 
 
@@ -75,9 +120,11 @@ async def _as_coroutine(main: Awaitable[T]) -> T:
 class Parkable(greenlet.greenlet):
     """The greenlet of one plain `def` program."""
 
-    def __init__(self, hub: Hub, body: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, body: Callable[[], None], watch: Watch | None = None) -> None:
         super().__init__(body)
         self.hub = hub
+        self.since = hub.clock()
+        self._watch = watch
         self._parked = False
 
     def park(self, timeout: float | None = None) -> bool:
@@ -85,7 +132,10 @@ class Parkable(greenlet.greenlet):
         timer = None if timeout is None else self.hub.loop.call_later(max(timeout, 0.0), self._resume, False)
         self._parked = True
         assert self.parent is not None  # the greenlet of the loop
+        if self._watch is not None:
+            self._watch.check(self.hub.clock() - self.since)
         woken = self.parent.switch()
+        self.since = self.hub.clock()
         if timer is not None:
             timer.cancel()
         return bool(woken)
@@ -122,4 +172,4 @@ def shared_hub() -> Hub:
     thread = threading.Thread(target=serve, name="ramify-programs", daemon=True)
     thread.start()
     started.wait()
-    return Hub(ready[0], thread)
+    return Hub(ready[0], thread, Clock())

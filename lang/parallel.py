@@ -6,8 +6,10 @@ waited for when it is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
 from ..errors import InvalidRequest
 from .expr import Expr, Part
@@ -49,13 +51,23 @@ def map(program: Program[Any, R], items: Iterable[Any], *, limit: int | None = N
     return list[Value[R]](children)
 
 
-class _Chosen(Value[list[State]]):
-    """States that are chosen when enough is known of all of them."""
+class Chosen(Value[list[State]]):
+    """States that are chosen when enough is known of all of them: `k` of `states`."""
 
     _is_node = False
 
-    def __init__(self, run: Run[Any], name: str, known: Callable[[], bool], choose: Callable[[], list[State]]) -> None:
+    def __init__(
+        self,
+        run: Run[Any],
+        name: str,
+        states: Sequence[State],
+        k: int,
+        known: Callable[[], bool],
+        choose: Callable[[], list[State]],
+    ) -> None:
         super().__init__(run, -1, name, f"{run.path}/{name}", "", decode=not_decoded)
+        self.states = states
+        self.k = k
         self._known = known
         self._choose = choose
 
@@ -89,7 +101,7 @@ def first(states: Sequence[State], k: int = 1) -> Value[list[State]]:
                     value._observed = True  # its failure is what was asked for
         return chosen
 
-    return _Chosen(run, "first", known, choose)
+    return Chosen(run, "first", states, k, known, choose)
 
 
 def best(states: Sequence[State], score: Callable[[State], Any], k: int = 1) -> Value[list[State]]:
@@ -115,7 +127,7 @@ def best(states: Sequence[State], score: Callable[[State], Any], k: int = 1) -> 
         ranked = sorted(range(len(states)), key=lambda i: -numbers[i])
         return [states[i] for i in ranked[:k]]
 
-    return _Chosen(run, "best", known, choose)
+    return Chosen(run, "best", states, k, known, choose)
 
 
 def concat(states: Sequence[State], separator: str = "\n") -> Expr:
@@ -131,17 +143,52 @@ def concat(states: Sequence[State], separator: str = "\n") -> Expr:
 def blocking(fn: Callable[..., T], *args: Any) -> T:
     """Call `fn(*args)` on another thread and wait for it, while other programs go on. For `def` programs.
 
+    A run that is cancelled meanwhile ends; the function itself cannot be interrupted.
+
     Raises:
-        InvalidRequest: outside of a `def` program; in `async def`, use `asyncio.to_thread`.
+        InvalidRequest: outside of a `def` program; in `async def`, use `ablocking`.
     """
-    greenlet = current_greenlet()
-    if greenlet is None:
-        raise InvalidRequest("blocking is for def programs", hint="await asyncio.to_thread(fn, ...) in async def")
-    future = greenlet.hub.loop.run_in_executor(None, lambda: fn(*args))
-    future.add_done_callback(lambda _: greenlet.wake())
-    while not future.done():
-        greenlet.park()
-    return future.result()
+    greenlet, run = current_greenlet(), current_run.get()
+    if greenlet is None or run is None:
+        raise InvalidRequest("blocking is for def programs", hint="await rf.ablocking(fn, ...) in async def")
+    run.flush()
+    with _tool(run, fn, args) as call:
+        future = greenlet.hub.loop.run_in_executor(None, lambda: fn(*args))
+        future.add_done_callback(lambda _: greenlet.wake())
+        while not future.done():
+            greenlet.park()
+        call.result = future.result()
+    return cast(T, call.result)
+
+
+async def ablocking(fn: Callable[..., T], *args: Any) -> T:
+    """`blocking` for `async def` programs: `await rf.ablocking(fn, ...)`. Raises InvalidRequest outside of one."""
+    run = _require_run("ablocking")
+    run.flush()
+    with _tool(run, fn, args) as call:
+        call.result = await asyncio.to_thread(fn, *args)
+    return cast(T, call.result)
+
+
+class _Call:
+    result: Any = None
+
+
+@contextmanager
+def _tool(run: Run[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[_Call]:
+    """Tell in the run's events that `fn` is called, and what came of it."""
+    name = getattr(fn, "__name__", type(fn).__name__)
+    path, events, call = run.call_path(name), run._events, _Call()
+    if events is not None:
+        events.called(path, name, args)
+    try:
+        yield call
+    except BaseException as error:
+        if events is not None:
+            events.raised(path, name, error)
+        raise
+    if events is not None:
+        events.returned(path, name, call.result)
 
 
 def _require_run(name: str) -> Run[Any]:

@@ -10,11 +10,16 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
-from typing import Any, Generic, Protocol, TypeVar, cast
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from ..errors import Cancelled, EngineUnavailable, ErrorInfo, InvalidRequest, RamifyError, from_info
+import msgspec
+
+from ..errors import Cancelled, EngineUnavailable, ErrorInfo, InvalidRequest, Overloaded, RamifyError, from_info
 from ..runtime.protocol.graph import (
     CloseRun,
+    Gen,
     GraphDelta,
     GraphNode,
     NodeDone,
@@ -25,14 +30,23 @@ from ..runtime.protocol.graph import (
     StreamIds,
     TextDelta,
 )
+from .budget import Budget
 from .events import EventQueue
 from .hub import current_greenlet, current_run
 from .link import Link
 from .value import ReadValue, Value
 
+if TYPE_CHECKING:
+    from .program import ChildValue, Program
+
 R = TypeVar("R")
+T = TypeVar("T")
 
 FLUSH_SECONDS = 0.001
+FLUSH_NODES = 1_000
+"""A delta has so many nodes at most, so that its message has a bound."""
+MAX_UNFINISHED = 10_000
+"""Gens and selects of one run in flight; a program that records more waits for some to end."""
 
 
 class Readable(Protocol):
@@ -48,11 +62,31 @@ class Run(Generic[R]):
     Attributes:
         path: the program's qualified name, or its place in the run that called it: first part of every node's path.
         seed: key of everything random in the run.
+        run_id: what the user calls it: its path if nothing else was given. A child run has its parent's.
+        budget: the tokens that it may generate, and how many it has; None without a limit.
+        awaits: it belongs to `async with open(...)`: looks from outside of the hub must be awaited.
     """
 
-    def __init__(self, link: Link, path: str, seed: int, options: RunOptions, events: EventQueue | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        path: str,
+        seed: int,
+        options: RunOptions,
+        events: EventQueue | None = None,
+        budget: Budget | None = None,
+        run_id: str = "",
+        parent: Run[Any] | None = None,
+    ) -> None:
         self.path = path
         self.seed = seed
+        self.run_id: str = run_id or path
+        self.budget: Budget | None = budget
+        self._events: EventQueue | None = events
+        self._is_child = parent is not None
+        if parent is not None:
+            self.run_id, self.budget, self._events = parent.run_id, parent.budget, parent._events
+        self.awaits = False
         self.link = link
         self.options = options
         self._hub = link.hub
@@ -64,19 +98,22 @@ class Run(Generic[R]):
         self._reads: dict[int, ReadValue[Any]] = {}
         self._waiters: list[tuple[Readable, Callable[[], None]]] = []
         self._calls: dict[str, int] = {}
-        self._events = events
         self._next_node = 0
         self._next_stream = 1
         self._closed: RunClosed | None = None
         self._failure: RamifyError | None = link.failed
         self._program: asyncio.Task[Any] | None = None
+        self._children: set[Run[Any]] = set()
+        self._unfinished = 0
+        self._began = link.hub.loop.time()
         self._future: Future[R] = Future()
+        self._future.set_running_or_notify_cancel()  # a run is cancelled by `cancel`, not by who waits for it
         self._number = link.add(self)
 
     # ---- for the caller -----------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> R:
-        """Wait for what the program returns.
+        """Wait for what the program returns; Ctrl-C cancels the run.
 
         Raises:
             NodeError: a node failed and the program did not catch it.
@@ -87,7 +124,11 @@ class Run(Generic[R]):
         if greenlet is None:
             if self._hub.inside and not self._future.done():
                 raise InvalidRequest(f"waiting for {self.path} here would stop every program", hint="await the run")
-            return self._future.result(timeout)
+            try:
+                return self._future.result(timeout)
+            except KeyboardInterrupt:
+                self.cancel()
+                raise
         while not self._future.done():  # inside another program, on the thread that must run ours
             self._future.add_done_callback(lambda _: greenlet.hub.call(greenlet.wake))
             if not greenlet.park(timeout):
@@ -95,25 +136,52 @@ class Run(Generic[R]):
         return self._future.result()
 
     def __await__(self) -> Generator[Any, None, R]:
-        return asyncio.wrap_future(self._future).__await__()
+        """The same for any event loop; cancelling the task that waits cancels the run."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> R:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def tell(_: Future[R]) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                loop.call_soon_threadsafe(settle, ended)
+
+        self._future.add_done_callback(tell)
+        try:
+            await ended
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        return self._future.result()
 
     @property
     def done(self) -> bool:
         """Whether `result` would not wait."""
         return self._future.done()
 
+    @property
+    def over(self) -> bool:
+        """Nothing that is recorded now would run."""
+        return self._failure is not None or self._future.done()
+
     def cancel(self) -> None:
-        """End the run now; `result` raises `Cancelled`. Safe from any thread, and after the end."""
+        """End the run and its child runs now; `result` raises `Cancelled`. Safe from any thread, and after the end."""
         self._hub.call(self._cancel)
 
-    def events(self) -> EventQueue:
-        """What happens in the run, as it happens; iterate over it, or `async for`.
+    def events(self, buffer: int | None = None) -> EventQueue:
+        """What happens in the run and its child runs, as it happens; iterate over it, or `async for`.
+
+        Args:
+            buffer: events kept for a reader who is behind, from now on; `EventQueue.dropped` counts the others.
 
         Raises:
-            InvalidRequest: the program was not bound with `events=True`.
+            InvalidRequest: the program was not bound with `events=True`, or `buffer` is below 1.
         """
         if self._events is None:
             raise InvalidRequest("this run records no events", where=self.path, hint="bind it with .on(events=True)")
+        if buffer is not None:
+            self._events.limit(buffer)
         return self._events
 
     def report(self) -> RunReport:
@@ -130,6 +198,10 @@ class Run(Generic[R]):
 
     # ---- for states and values ----------------------------------------------------------------------------------
 
+    def here(self, action: Callable[[], T]) -> T:
+        """Do something to the run on the hub's thread; a caller on another thread blocks until it is done."""
+        return action() if self._hub.inside else self._hub.from_outside(action, parks=not self.awaits)
+
     def record(self, node: GraphNode) -> None:
         """Add a node to the next delta."""
         if self._failure is not None:
@@ -137,7 +209,9 @@ class Run(Generic[R]):
         if self._closed is not None or self._future.done():
             raise Cancelled("the run is over", where=self.path, hint="append inside the program")
         self._pending.append(node)
-        if self._timer is None:
+        if len(self._pending) >= FLUSH_NODES:
+            self.flush()
+        elif self._timer is None:
             self._timer = self._hub.loop.call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
@@ -164,6 +238,10 @@ class Run(Generic[R]):
         self._calls[name] = count + 1
         return f"{self.path}/{name}[{count}]"
 
+    def symbolic_child(self, program: Program[..., Any], args: Any, kwargs: Any) -> ChildValue[Any] | None:
+        """A child run's value in a symbolic dry run; None in a run that is executed."""
+        return None
+
     def node_seed(self, path: str) -> int:
         """The seed of a node's draws: a digest of the run's seed and the node's path, never of the order of things."""
         data = f"{self.seed}\x00{path}".encode()
@@ -173,8 +251,44 @@ class Run(Generic[R]):
     def wants_events(self) -> bool:
         return self._events is not None
 
+    def add_child(self, child: Run[Any]) -> None:
+        """A run that ends when this one is cancelled or fails."""
+        self._children.add(child)
+        child.on_done(lambda: self._children.discard(child))
+
+    def child_options(self) -> RunOptions:
+        """The options of a child run: those of this one, with what is left of its time."""
+        timeout = self.options.timeout
+        if timeout is None:
+            return self.options
+        left = timeout - (self._hub.loop.time() - self._began)
+        return msgspec.structs.replace(self.options, timeout=max(left, 0.001))
+
+    def promise(self, gen: Gen, value: Value[Any]) -> Gen:
+        """The gen with what the budget leaves it. Raises BudgetExceeded."""
+        if self.budget is None:
+            return gen
+        value._promised = self.budget.promise(gen.max_tokens, f"{value.path} ({value.site})")
+        value._cut = value._promised != gen.max_tokens
+        return msgspec.structs.replace(gen, max_tokens=value._promised)
+
+    def make_room(self, where: str) -> None:
+        """Called before a gen is recorded: with `MAX_UNFINISHED` of them in flight, a plain program waits here.
+
+        Raises:
+            Overloaded: it is an `async def` program, which can only wait where it awaits.
+        """
+        if self._unfinished < MAX_UNFINISHED:
+            return
+        if current_greenlet() is None and self._hub.inside:
+            raise Overloaded(
+                f"{self._unfinished} gens are in flight", where=where, hint="await some of the values before going on"
+            )
+        self.wait_for(_Room(self))
+
     def add_value(self, node: int, value: Value[Any]) -> None:
         self._values[node] = value
+        self._unfinished += 1
         if self._events is not None:
             self._events.started(value)
 
@@ -184,8 +298,12 @@ class Run(Generic[R]):
 
     def refuse(self, node: int, error: ErrorInfo) -> None:
         """A recorded node will never be sent."""
-        value = self._reads.pop(node, None) or self._values[node]
+        read = self._reads.pop(node, None)
+        value = self._values[node] if read is None else read
         value._fail(error)
+        value._place(False)
+        if read is None:
+            self._ended(value)
         self.wake()
 
     def add_read(self, node: int, read: ReadValue[Any]) -> None:
@@ -193,15 +311,15 @@ class Run(Generic[R]):
 
     def wait_for(self, what: Readable, timeout: float | None = None) -> None:
         """A fence: stop the program until `what` is ready. Raises TimeoutError, or the failure of the whole run."""
+        if not self._hub.inside:
+            self.here(lambda: self.wait_for(what, timeout))
+            return
         greenlet = current_greenlet()
         if greenlet is None:
-            if self._hub.inside:
-                raise InvalidRequest("an async program cannot look at a value without waiting for it", hint="await it")
-            raise InvalidRequest("a value can only be waited for inside its program", hint="return it from the program")
+            raise InvalidRequest("an async program cannot look at a value without waiting for it", hint="await it")
         self.flush()
         while not what.ready:
-            if self._failure is not None:
-                raise self._failure
+            self._require_alive()
             waiter = (what, greenlet.wake)
             self._waiters.append(waiter)
             woken = greenlet.park(timeout)
@@ -210,14 +328,23 @@ class Run(Generic[R]):
                 raise TimeoutError(f"{getattr(what, 'path', self.path)} was not done in {timeout} s")
 
     async def until(self, what: Readable) -> None:
-        """The same fence for `async def` programs."""
+        """The same fence for `async def`, in the program or in another event loop."""
+        if not self._hub.inside:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.until(what), self._hub.loop))
+            return
         self.flush()
         while not what.ready:
-            if self._failure is not None:
-                raise self._failure
+            self._require_alive()
             future: asyncio.Future[None] = self._hub.loop.create_future()
-            self._waiters.append((what, lambda future=future: future.done() or future.set_result(None)))  # type: ignore[misc]
+            self._waiters.append((what, partial(settle, future)))
             await future
+
+    def _require_alive(self) -> None:
+        """Raises the run's failure, or Cancelled if it has ended: what is not there yet will never be."""
+        if self._failure is not None:
+            raise self._failure
+        if self._future.done():
+            raise Cancelled("the run is over", where=self.path, hint="look inside the program, or return the value")
 
     # ---- the program's life -------------------------------------------------------------------------------------
 
@@ -240,8 +367,10 @@ class Run(Generic[R]):
             self._future.set_result(result)
         finally:
             self._program = None
+            for child in list(self._children):  # after an error: nobody will look at what they give
+                child._cancel()
             self.link.remove(self._number)
-            if self._events is not None:
+            if self._events is not None and not self._is_child:
                 self._events.close()
 
     def _raise_unobserved(self) -> None:
@@ -260,7 +389,7 @@ class Run(Generic[R]):
             self.link.send(CloseRun(self._number, report=True))
             while self._closed is None and self.link.failed is None:
                 future: asyncio.Future[None] = self._hub.loop.create_future()
-                self._waiters.append((_NEVER, lambda future=future: future.done() or future.set_result(None)))  # type: ignore[misc]
+                self._waiters.append((_NEVER, partial(settle, future)))
                 await future
 
     def _why(self, error: BaseException) -> BaseException:
@@ -274,6 +403,8 @@ class Run(Generic[R]):
             self.fail(Cancelled("the run was cancelled", where=self.path))
             if self._program is not None:
                 self._program.cancel()
+            for child in list(self._children):
+                child._cancel()
 
     async def _resolve(self, result: Any) -> Any:
         """`result` with every value in it replaced by what it is, through lists, tuples and dicts."""
@@ -312,6 +443,12 @@ class Run(Generic[R]):
         self.wake()
 
     def _ended(self, value: Value[Any]) -> None:
+        self._unfinished -= 1
+        if self.budget is not None and value._promised:
+            error = None if value._done is not None or value._error is None else value._error.cause
+            tokens = 0 if value._done is None else value._done.usage.decoded
+            self.budget.settle(value._promised, tokens if error is None else error)
+            value._promised = 0
         if self._events is not None:
             self._events.ended(value)
 
@@ -330,8 +467,25 @@ class Run(Generic[R]):
                 self._waiters.append((what, wake))
 
 
+def settle(future: asyncio.Future[None]) -> None:
+    """Let go who waits for `future`; he may have been let go already."""
+    if not future.done():
+        future.set_result(None)
+
+
 class _Never:
     ready = False
+
+
+class _Room:
+    """Ready when a tenth of the gens in flight have ended, so that the program does not wake for each."""
+
+    def __init__(self, run: Run[Any]) -> None:
+        self._run = run
+
+    @property
+    def ready(self) -> bool:
+        return self._run._unfinished <= MAX_UNFINISHED * 9 // 10
 
 
 _NEVER = _Never()

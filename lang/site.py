@@ -9,12 +9,17 @@ _PACKAGE = Path(__file__).parent.parent
 _OURS = tuple(str(_PACKAGE / name) for name in ("lang", "runtime", "__init__.py"))
 
 
+def ours(file: str) -> bool:
+    """Whether a source file is part of ramify's own language."""
+    return file.startswith(_OURS)
+
+
 def call_site() -> str:
     """`file:line` of the nearest frame outside of ramify's own language; "" if there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_OURS):
+        if not ours(name):
             return f"{name}:{frame.f_lineno}"
         if frame.f_back is None:
             break

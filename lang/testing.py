@@ -11,6 +11,8 @@ what a model could not give.
 
 from __future__ import annotations
 
+import enum
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -19,6 +21,7 @@ import msgspec
 
 from ..errors import Cancelled, InvalidRequest, OutputInvalid, RamifyError, to_info
 from ..grammar.spec import JsonSchema
+from ..runtime.protocol.fields import field_text
 from ..runtime.protocol.graph import (
     Argument,
     CancelStream,
@@ -37,6 +40,7 @@ from ..runtime.protocol.graph import (
     Release,
     RunClosed,
     RunReport,
+    Select,
     StreamIds,
     Text,
     TextDelta,
@@ -45,6 +49,7 @@ from ..runtime.protocol.graph import (
 )
 from .hub import Hub
 from .link import Link
+from .types import to_json
 
 
 class Raw(str):
@@ -54,7 +59,7 @@ class Raw(str):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One gen that the script answered.
+    """One gen or select that the script answered.
 
     Attributes:
         name: what the program calls it.
@@ -63,6 +68,7 @@ class Call(msgspec.Struct, frozen=True):
         text: everything in front of it, without any template.
         schema: the JSON Schema it was constrained to, None for text; other grammars are in `gen.grammar`.
         gen: the node itself, with its sampling options.
+        choices: what a select chooses from; empty for a gen.
     """
 
     name: str
@@ -70,7 +76,8 @@ class Call(msgspec.Struct, frozen=True):
     messages: list[dict[str, str]]
     text: str
     schema: dict[str, Any] | None
-    gen: Gen
+    gen: Gen | Select
+    choices: tuple[str, ...] = ()
 
 
 Answers: TypeAlias = "Mapping[str, Any] | Sequence[Any] | Callable[[Call], Any]"
@@ -107,6 +114,8 @@ class Scripted:
             value = self._find(call)
         if isinstance(value, BaseException):
             raise value
+        if call.choices:
+            return _chosen(call, value)
         if isinstance(value, Raw):
             return str(value)
         if call.schema is None:
@@ -192,13 +201,13 @@ class _ScriptedConnection:
                 if isinstance(value, RamifyError):
                     stream.error = stream.error or value
                 else:
-                    stream.append(value)
+                    self._splice(stream, value, node)
             case OpenRole():
                 stream.turns.append({"role": node.role, "content": ""})
                 stream.in_turn = True
             case CloseRole():
                 stream.in_turn = False
-            case Gen():
+            case Gen() | Select():
                 self._gen(run, stream, node)
             case Fork():
                 self._streams[run, node.child] = stream.fork()
@@ -212,13 +221,22 @@ class _ScriptedConnection:
             case Release():
                 pass
 
-    def _gen(self, run: int, stream: _Stream, gen: Gen) -> None:
-        schema = msgspec.json.decode(gen.grammar.schema) if isinstance(gen.grammar, JsonSchema) else None
+    def _splice(self, stream: _Stream, value: str, edge: ValueEdge) -> None:
+        try:
+            stream.append(field_text(value, edge.field) if edge.field else value)
+        except InvalidRequest as error:
+            error.where = edge.site
+            stream.error = stream.error or error
+
+    def _gen(self, run: int, stream: _Stream, gen: Gen | Select) -> None:
+        choices = gen.choices if isinstance(gen, Select) else ()
+        grammar = None if isinstance(gen, Select) else gen.grammar
+        schema = msgspec.json.decode(grammar.schema) if isinstance(grammar, JsonSchema) else None
         messages = [dict(turn) for turn in stream.turns]
         try:
             if stream.error is not None:
                 raise stream.error
-            text = self._engine.answer(Call(gen.name, gen.path, messages, stream.text, schema, gen))
+            text = self._engine.answer(Call(gen.name, gen.path, messages, stream.text, schema, gen, choices))
         except Exception as error:
             ours = error if isinstance(error, RamifyError) else RamifyError(f"{type(error).__name__}: {error}")
             self._values[run, gen.node] = stream.error = ours
@@ -228,12 +246,24 @@ class _ScriptedConnection:
         stream.append(text)
         if gen.events:
             self._on_reply(TextDelta(run, gen.node, text))
-        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", Usage(0, 0, 0, 0)))
+        logprobs = [0.0 if choice == text else -math.inf for choice in choices] if choices else None
+        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", Usage(0, 0, 0, 0), choice_logprobs=logprobs))
 
 
 def _json(value: Any) -> str:
-    dump = getattr(value, "model_dump_json", None)  # a pydantic model writes itself
-    return str(dump()) if callable(dump) else msgspec.json.encode(value).decode()
+    return to_json(value).decode()
+
+
+def _chosen(call: Call, value: Any) -> str:
+    """The text of a choice. Raises OutputInvalid if the select does not offer it."""
+    text = str(value.value if isinstance(value, enum.Enum) else value)
+    if text not in call.choices:
+        raise OutputInvalid(
+            f"the script's answer {text!r} for {call.name!r} is not among its choices",
+            where=call.path,
+            hint=f"answer with one of {', '.join(call.choices)}",
+        )
+    return text
 
 
 def _validate(call: Call, text: str) -> None:

@@ -1,13 +1,13 @@
 """Python types to JSON Schemas, and generated text back to values of the type.
 
-msgspec knows dataclasses, `TypedDict`, `NamedTuple`, its own Structs, enums, `Literal`, unions and the built-in
-containers; a pydantic model brings its own schema and validator. Nothing is imported for a type that is not used.
+msgspec knows dataclasses, `TypedDict`, `NamedTuple`, its own Structs and `Meta` bounds, enums, `Literal`, unions and
+the built-in containers; a type with a pydantic model, a `Field` or an `annotated_types` bound anywhere in it goes to
+pydantic. Nothing is imported for a type that is not used.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import InvalidType
 from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from .type_walk import needs_pydantic
 
 
 def _text(text: str) -> str:
@@ -42,12 +43,12 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
         return type_, _text
     if isinstance(type_, dict):
         return JsonSchema(json.dumps(type_)), json.loads
-    if _is_pydantic(type_):
-        return JsonSchema(json.dumps(type_.model_json_schema())), type_.model_validate_json
     try:
+        if needs_pydantic(type_):
+            return _with_pydantic(type_)
         schema = msgspec.json.schema(type_)
         decoder = msgspec.json.Decoder(type_)
-    except (TypeError, NameError) as error:
+    except (TypeError, NameError, RecursionError) as error:
         raise InvalidType(
             f"no JSON Schema can be made from {_name(type_)}: {error}",
             hint="use a dataclass, TypedDict, Enum, Literal, pydantic model, msgspec Struct, or a schema as a dict",
@@ -68,10 +69,40 @@ def schema(type_: Any) -> dict[str, Any]:
     return decoded
 
 
-def _is_pydantic(type_: Any) -> bool:
-    """Only a loaded pydantic can have made a model."""
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(type_, type) and issubclass(type_, pydantic.BaseModel)
+def to_json(value: Any) -> bytes:
+    """`value`, of any type that `grammar_of` takes, as JSON. Raises TypeError for others."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)  # a pydantic model writes itself
+    if callable(dump):
+        return dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def from_plain(value: Any, type_: Any) -> Any:
+    """A decoded JSON value as a `type_` again; as it is, if the type says nothing about JSON."""
+    try:
+        if needs_pydantic(type_):
+            import pydantic
+
+            return pydantic.TypeAdapter(type_).validate_python(value)
+        return msgspec.convert(value, type_)
+    except (ValueError, TypeError, NameError, InvalidType):
+        return value
+
+
+def _with_pydantic(type_: Any) -> tuple[GrammarSpec, Callable[[str], Any]]:
+    """Schema and validator of a type that pydantic knows. Raises TypeError if it does not."""
+    import pydantic
+
+    try:
+        adapter = pydantic.TypeAdapter(type_)
+        schema = adapter.json_schema()
+    except pydantic.errors.PydanticUserError as error:
+        raise TypeError(error.message) from None
+    return JsonSchema(json.dumps(_inline_root(schema))), adapter.validate_json
 
 
 def _inline_root(schema: dict[str, Any]) -> dict[str, Any]:

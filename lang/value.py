@@ -9,11 +9,13 @@ does.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from ..errors import ErrorInfo, NodeError, OutputInvalid, RamifyError, from_info
+from ..errors import BudgetExceeded, ErrorInfo, NodeError, OutputInvalid, RamifyError, from_info
+from ..grammar.spec import GrammarSpec
 from ..runtime.protocol.graph import NodeDone, StreamIds, TokenLogprob, Usage
 from .expr import Addable
+from .site import call_site
 
 if TYPE_CHECKING:
     from .run import Run
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PENDING = object()
+
+
+class Behind(NamedTuple):
+    """The values that stand in front of a place on a stream, last first."""
+
+    value: Value[Any]
+    rest: Behind | None
 
 
 class Value(Addable, Generic[T]):
@@ -33,6 +42,8 @@ class Value(Addable, Generic[T]):
     """
 
     _is_node = True  # the engine can splice it by its number
+    _grammar: GrammarSpec | None = None  # what its text must match
+    _type: Any = None  # what it will be
 
     __hash__ = None  # type: ignore[assignment]  # equality looks at the value, which may be a dict or a list
 
@@ -44,7 +55,12 @@ class Value(Addable, Generic[T]):
         self._error: NodeError | None = None
         self._value: object = _PENDING
         self._observed = False
+        self._behind: Behind | None = None
         self._finished = False
+        self._promised = 0  # tokens of the run's budget
+        self._cut = False  # the budget promised less than the gen asked for
+        self._placed: bool | None = None
+        self._placing: list[Callable[[], None]] = []
         self.name = name
         self.path = path
         self.site = site
@@ -75,8 +91,20 @@ class Value(Addable, Generic[T]):
     def _look(self) -> T:
         self._observed = True
         if self._error is not None:
+            self._observe()
             raise self._error
         return cast(T, self._value)
+
+    def _observe(self) -> None:
+        """A look at this failure is one at what it comes from: the failed values in front of it on its stream."""
+        behind = [self._behind]
+        while behind:
+            link = behind.pop()
+            while link is not None:
+                value, link = link.value, link.rest
+                if value._error is not None and not value._observed:
+                    value._observed = True
+                    behind.append(value._behind)
 
     @property
     def ready(self) -> bool:
@@ -152,9 +180,47 @@ class Value(Addable, Generic[T]):
     def __gt__(self, other: Any) -> bool:
         return bool(cast(Any, self.get()) > (other.get() if isinstance(other, Value) else other))
 
+    def _spliced(self) -> str:
+        """The text that stands where a value which the engine does not know is appended. Waits."""
+        return str(self)
+
     def __repr__(self) -> str:
         state = "failed" if self._error is not None else repr(self._value) if self._finished else "pending"
         return f"<Value {self.path}: {state}>"
+
+    def field(self, path: str) -> Value[Any]:
+        """A part of a typed or JSON value, as a value of its own; nothing waits.
+
+        Args:
+            path: `customer.name`, `items[0]`, or `["a.b"]` for a name with a dot in it: as in the value's JSON.
+
+        Raises:
+            InvalidRequest: the value's type has no such field, or is text.
+        """
+        from .field import field_of
+
+        return field_of(self, path, call_site())
+
+    # ---- spliced into a stream ----------------------------------------------------------------------------------
+
+    @property
+    def _has_text(self) -> bool:
+        """It is made of text that the engine has, and not of something that Python made."""
+        return self._decode is not not_decoded
+
+    def _place(self, sent: bool) -> None:
+        """It is known whether the engine has, or will have, this node."""
+        if self._placed is None:
+            self._placed = sent
+            placing, self._placing = self._placing, []
+            for callback in placing:
+                callback()
+
+    def _when_placed(self, callback: Callable[[], None]) -> None:
+        if self._placed is None:
+            self._placing.append(callback)
+        else:
+            callback()
 
     # ---- settled by the run -------------------------------------------------------------------------------------
 
@@ -164,12 +230,20 @@ class Value(Addable, Generic[T]):
         except Exception as error:
             reason = f" (it stopped at max_tokens={done.usage.decoded})" if done.reason == "length" else ""
             what = error.what if isinstance(error, RamifyError) else str(error)
-            invalid = OutputInvalid(
-                f"the generated text is not of the promised type{reason}: {what}",
-                where=self.path,
-                hint="raise max_tokens=" if done.reason == "length" else "loosen the type, or add a retry",
-            )
-            self._error = NodeError(self.path, self.site, invalid)
+            cause: RamifyError
+            if done.reason == "length" and self._cut:
+                cause = BudgetExceeded(
+                    f"the run's budget left {done.usage.decoded} tokens for this gen, too few for its type: {what}",
+                    where=self.path,
+                    hint="raise budget=",
+                )
+            else:
+                cause = OutputInvalid(
+                    f"the generated text is not of the promised type{reason}: {what}",
+                    where=self.path,
+                    hint="raise max_tokens=" if done.reason == "length" else "loosen the type, or add a retry",
+                )
+            self._error = NodeError(self.path, self.site, cause)
         self._done, self._finished = done, True
 
     def _fail(self, error: ErrorInfo) -> None:

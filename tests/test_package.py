@@ -108,6 +108,6 @@ def test_extras_and_licence() -> None:
     assert meta["License-Expression"] == "Apache-2.0"
     requires = metadata.requires("ramify") or []
     core = {r.split(">")[0].split("<")[0].split("=")[0].strip() for r in requires if "extra ==" not in r}
-    assert core == {"msgspec", "greenlet", "rich"}
+    assert core == {"msgspec", "greenlet", "rich", "ijson"}
     torch = next(r for r in requires if r.startswith("torch"))
     assert ">=2.11" in torch and "<2.14" in torch

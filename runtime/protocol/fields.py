@@ -35,8 +35,9 @@ def field_text(text: str, path: FieldPath) -> str:
         except (msgspec.DecodeError, RecursionError, LookupError):
             raise InvalidRequest(
                 f"the value has no field {spell(path[: depth + 1])}",
-                hint=f"it is {_shorten(raw.decode())}" if depth == 0 else f"{spell(path[:depth])} is "
-                f"{_shorten(raw.decode())}",
+                hint=f"it is {_shorten(raw.decode())}"
+                if depth == 0
+                else f"{spell(path[:depth])} is {_shorten(raw.decode())}",
             ) from None
     if not raw.startswith(b'"'):
         return raw.decode()

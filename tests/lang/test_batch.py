@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,8 +14,12 @@ from typing import Any
 
 import pytest
 import ramify as rf
-from ramify.errors import InvalidRequest, NodeError
+from lang_world import make_world
+from ramify.errors import ContextOverflow, InvalidRequest, NodeError
+from ramify.lang.batch import Item, Journal, run_batch
 from ramify.lang.testing import Call, Scripted
+from ramify.runtime.sim.loop import run
+from ramify.runtime.sim.simulation import Parts
 
 
 @dataclass
@@ -53,7 +62,7 @@ def test_an_error_of_a_node_has_its_path_and_line() -> None:
 def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
     journal = tmp_path / "batch.jsonl"
     first = Scripted({"name": "x"})
-    iterator = label.on(first).batch(rows(100), key=name_of, journal=journal, window=8)
+    iterator = label.on(first).batch(rows(100), key=name_of, journal=journal, limit=8)
     done = {item.key for item in islice(iterator, 30) if item.ok}
     iterator.close()  # type: ignore[attr-defined]
     second = Scripted({"name": "y"})
@@ -83,7 +92,7 @@ def test_what_is_not_a_journal_is_refused_with_its_line(tmp_path: Path) -> None:
     assert caught.value.where.endswith("notes.txt:1")
 
 
-def test_no_more_rows_than_the_window_are_read_or_run_ahead() -> None:
+def test_no_more_rows_than_the_limit_are_read_or_run_ahead() -> None:
     taken: list[int] = []
 
     def endless() -> Any:
@@ -93,7 +102,7 @@ def test_no_more_rows_than_the_window_are_read_or_run_ahead() -> None:
             yield {"text": "t", "n": 13 * n}
             n += 1
 
-    iterator = label.on(Scripted({"name": "x"})).batch(endless(), window=4)
+    iterator = label.on(Scripted({"name": "x"})).batch(endless(), limit=4)
     for _ in range(10):
         next(iterator)
     assert len(taken) <= 10 + 4 + 1
@@ -114,3 +123,57 @@ def test_ten_thousand_rows(tmp_path: Path) -> None:
     assert all(item.value == Label(str(item.index), item.index) for item in items if item.ok)
     again = list(label.on(Scripted({})).batch(rows(10_000), journal=tmp_path / "j"))
     assert sum(item.resumed for item in again) == sum(item.ok for item in items)
+
+
+@rf.function
+def row_of(s: rf.State, n: int) -> tuple[int, str]:
+    s += f"row {n}" + rf.gen("x", max_tokens=3, ignore_eos=True)
+    if n in RAISES:
+        s += "word " * 700 + rf.gen("y", max_tokens=1)  # longer than the context
+        str(s["y"])
+    return n, s["x"]
+
+
+RAISES = frozenset(random.Random(5).sample(range(500), 37))
+
+
+def test_37_of_500_rows_raise_on_an_engine_and_nothing_is_left_of_any(parts: Parts) -> None:
+    async def main() -> list[Item[Any]]:
+        world, link = make_world(parts, 81, 1)
+
+        def play() -> list[Item[Any]]:
+            return list(run_batch(row_of.launch, link, ({"n": n} for n in range(500)), None, 64, Journal(None, None)))
+
+        items = await link.hub.in_greenlet(play)
+        await world.settle()  # every slot is free or cached, no row and no run is open
+        return items
+
+    items = run(main())
+    assert sorted(item.index for item in items) == list(range(500))
+    assert {item.index for item in items if not item.ok} == RAISES
+    assert all(item.value[0] == item.index for item in items if item.ok)
+    for item in items:
+        if not item.ok:
+            assert isinstance(item.error, NodeError) and isinstance(item.error.__cause__, ContextOverflow)
+            assert item.error.path == "row_of/y[0]" and "test_batch.py" in item.error.site
+
+
+def test_a_batch_that_is_interrupted_ends_cleanly_and_goes_on_later(tmp_path: Path) -> None:
+    journal, child = tmp_path / "journal.jsonl", str(Path(__file__).parent / "batch_child.py")
+    command = [sys.executable, "-P", child, str(journal)]
+    with subprocess.Popen([*command, "8", "5"], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        first = [process.stdout.readline().split() for _ in range(5)]
+        process.send_signal(signal.SIGINT)
+        last = process.stdout.read().split()
+        assert process.wait(30) == 130
+    assert sorted(line[0] for line in first) == [f"row-{n}" for n in range(5)]
+    began, ended, cancelled = map(int, last[1:])
+    assert last[0] == "interrupted" and ended == began and cancelled == began - 5 > 0
+    entries = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    assert sorted(entry["key"] for entry in entries) == [f"row-{n}" for n in range(5)]
+
+    again = subprocess.run([*command, "40", "99"], capture_output=True, text=True, cwd=tmp_path, check=True)
+    lines = [line.rsplit(" ", 1) for line in again.stdout.splitlines()]
+    assert {text.split()[0] for text, resumed in lines if resumed == "True"} == {f"row-{n}" for n in range(5)}
+    assert sorted(text for text, _ in lines) == sorted(f"row-{n} done {n}" for n in range(40))

@@ -101,7 +101,7 @@ class EngineLoop:
 
     def _lower(self, *events: LoweringEvent) -> None:
         self._events.extend(events)
-        if self._events and not self._lowering_busy:
+        if self._events and not self._lowering_busy and not self._closing:
             self._lowering_busy = True
             batch, self._events = self._events, []
             future = self._executor.submit(self._lowering.handle, batch)

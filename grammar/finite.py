@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import Any
 
 from ..errors import InvalidSchema
-from .schema import SchemaNode, Subschema, child_pointer, children, resolve, subschemas
+from .schema import REFERENCES, SchemaNode, Subschema, anchors, child_pointer, children, resolve_local, subschemas
 
 
 def check_finite(root: SchemaNode) -> None:
@@ -21,8 +21,9 @@ def check_finite(root: SchemaNode) -> None:
         InvalidSchema: at the first part that no finite value satisfies.
     """
     parts = {here.pointer: here for here in subschemas(root)}
-    finite = _finite(root, parts)
-    for pointer in _reachable(root, parts):
+    named = anchors(root)
+    finite = _finite(root, parts, named)
+    for pointer in _reachable(root, parts, named):
         if pointer not in finite:
             raise InvalidSchema(
                 "no finite value satisfies this schema: it always holds itself again",
@@ -31,7 +32,7 @@ def check_finite(root: SchemaNode) -> None:
             )
 
 
-def _finite(root: SchemaNode, parts: dict[str, Subschema]) -> set[str]:
+def _finite(root: SchemaNode, parts: dict[str, Subschema], named: dict[str, str]) -> set[str]:
     """Pointers of the parts that a finite value satisfies."""
     finite: set[str] = set()
     missing: dict[str, int] = {}  # conditions of a part that are not met yet
@@ -39,7 +40,7 @@ def _finite(root: SchemaNode, parts: dict[str, Subschema]) -> set[str]:
     met: set[tuple[str, int]] = set()
     pending: list[str] = []
     for pointer, here in parts.items():
-        conditions = _conditions(here, root)
+        conditions = _conditions(here, root, named)
         missing[pointer] = len(conditions)
         if not conditions:
             pending.append(pointer)
@@ -58,14 +59,19 @@ def _finite(root: SchemaNode, parts: dict[str, Subschema]) -> set[str]:
     return finite
 
 
-def _conditions(here: Subschema, root: SchemaNode) -> list[list[str]]:
+def _targets(node: dict[str, Any], root: SchemaNode, named: dict[str, str]) -> list[str]:
+    """Pointers of what a schema refers to."""
+    found = [resolve_local(root, node[keyword], named) for keyword in REFERENCES if keyword in node]
+    return [target.pointer for target in found if target is not None]
+
+
+def _conditions(here: Subschema, root: SchemaNode, named: dict[str, str]) -> list[list[str]]:
     """What must be finite for this part to be: of each list, at least one pointer."""
     node = here.node
     if not isinstance(node, dict):
         return []
     conditions: list[list[str]] = []
-    if "$ref" in node and (target := resolve(root, node["$ref"])) is not None:
-        conditions.append([target.pointer])
+    conditions += [[pointer] for pointer in _targets(node, root, named)]
     conditions += [[child_pointer(here.pointer, "allOf", index)] for index in range(len(node.get("allOf", ())))]
     for keyword in ("anyOf", "oneOf"):
         if node.get(keyword):
@@ -88,7 +94,7 @@ def _first_items(pointer: str, node: dict[str, Any]) -> list[str]:
     return pointers
 
 
-def _reachable(root: SchemaNode, parts: dict[str, Subschema]) -> list[str]:
+def _reachable(root: SchemaNode, parts: dict[str, Subschema], named: dict[str, str]) -> list[str]:
     """Pointers of the parts in use: a definition that nothing refers to is not."""
     seen: dict[str, None] = {}
     stack = ["#"]
@@ -101,7 +107,6 @@ def _reachable(root: SchemaNode, parts: dict[str, Subschema]) -> list[str]:
         if isinstance(node, dict):
             below = children(parts[pointer])
             used = [child.pointer for child in below if child.keyword not in ("$defs", "definitions")]
-            if "$ref" in node and (target := resolve(root, node["$ref"])) is not None:
-                used.append(target.pointer)
+            used.extend(_targets(node, root, named))
             stack.extend(reversed(used))
     return list(seen)

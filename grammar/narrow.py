@@ -1,37 +1,125 @@
-"""Closes objects that leave open whether they may hold other properties.
+"""Narrows a schema where it leaves open how much there may be, so that generation ends; every place is reported.
 
-JSON Schema lets an object hold any further property unless `additionalProperties` says otherwise. A model may then go
-on inventing keys until its budget ends, which nobody who writes a schema for generation wants. So an object that lists
-its properties and is silent about others is read as closed. This *narrows*: every value produced is valid under the
-schema as written. Writing `additionalProperties` (`true` included) turns it off for that object, and an object that
-lists no properties is a map and stays open.
+Everything here only takes values away: each value produced is valid under the schema as written. `Narrowing` in
+`limits.py` has the switches.
 
-Closing must not break a schema that is put together: in `allOf: [A, B]` each part describes the same object, and
-closing A would forbid what B adds. A part is therefore closed only where it alone describes its object. And under a
-keyword that *negates* a part (`not`, `if`, alternatives of a `oneOf` that overlap) closing would widen: backends must
-have refused those before.
+*Objects* that list properties and are silent about others are closed, because a model may otherwise go on inventing
+keys until its budget ends. Writing `additionalProperties` (`true` included) turns it off for that object, an object
+that lists no properties is a map and stays open, and a key that is required counts as listed. Closing must not break a
+schema that is put together: in `allOf: [A, B]` each part describes the same object, and closing A would forbid what B
+adds. A part is therefore closed only where it alone describes its object.
+
+*Strings* without a length or a pattern get one, *integers* without bounds get some, and upper bounds beyond the limits
+are lowered to them. A `format` that a pattern says to the letter becomes that pattern.
+
+Under a keyword that negates a part (`not`, `if`, alternatives of a `oneOf` that overlap) all this would widen: backends
+must have refused those before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from .formats import PATTERNS
+from .limits import DEFAULT_LIMITS, GrammarLimits
+from .report import Note
 from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, resolve, subschemas
 
 _IN_PLACE = frozenset({"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
 """Keywords whose subschemas describe the same value as the schema that holds them. `$ref` is one too, by name."""
 
+_EXACT_INTEGERS = 2**53
+_MAX_DIGITS_18 = 10**18
+_LENGTH_KNOWN = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "format", "maxLength", "oneOf", "pattern"})
 
-def close_objects(root: SchemaNode) -> SchemaNode:
-    """A copy of `root` in which objects are closed unless `additionalProperties` is written; paths do not change."""
+
+def narrow(
+    root: SchemaNode,
+    limits: GrammarLimits = DEFAULT_LIMITS,
+    where: Callable[[Subschema], str] = lambda here: here.pointer,
+) -> tuple[SchemaNode, list[Note]]:
+    """A narrowed copy of `root`, and what was narrowed; paths do not change.
+
+    Args:
+        root: a schema whose parts all describe values that are to be generated.
+        limits: the limits, with the switches in `limits.narrowing`.
+        where: the pointer to report for a place.
+    """
     if isinstance(root, bool):
-        return root
-    shared = _described_elsewhere(root)
-    copy: SchemaNode = _copy(root)
-    for here in subschemas(copy):
-        if here.pointer not in shared and isinstance(here.node, dict) and _is_silent(here.node):
-            here.node["additionalProperties"] = False
-    return copy
+        return root, []
+    copy: Any = _copy(root)
+    notes: list[Note] = []
+    shared = _described_elsewhere(root) if limits.narrowing.close_objects else set()
+    for written, here in zip(list(subschemas(root)), list(subschemas(copy)), strict=True):
+        if not isinstance(here.node, dict):
+            continue
+        for keyword, what in _narrowed(here.node, limits):
+            notes.append(Note("narrowed", child_pointer(where(written), keyword), keyword, what))
+        if limits.narrowing.close_objects and here.pointer not in shared and _is_silent(here.node):
+            _close(here.node)
+            at = child_pointer(where(written), "additionalProperties")
+            notes.append(Note("narrowed", at, "additionalProperties", "no other properties: none are spoken of"))
+        _write_format(here.node)
+    return copy, notes
+
+
+def _close(node: dict[str, Any]) -> None:
+    properties = node["properties"]
+    missing = [name for name in node.get("required", ()) if name not in properties]
+    node["properties"] = {**properties, **dict.fromkeys(missing, True)}
+    node["additionalProperties"] = False
+
+
+def _narrowed(node: dict[str, Any], limits: GrammarLimits) -> list[tuple[str, str]]:
+    """Add and lower bounds in one schema; the keywords and what was done."""
+    narrowing = limits.narrowing
+    done: list[tuple[str, str]] = []
+    types = node.get("type", ())
+    names = {types} if isinstance(types, str) else set(types)
+    if narrowing.large_bounds:
+        for keyword, limit in (
+            ("maxLength", limits.length),
+            ("maxItems", limits.repetition),
+            ("maxProperties", limits.repetition),
+        ):
+            if node.get(keyword, 0) > limit:
+                node[keyword] = limit
+                done.append((keyword, f"lowered to {limit}, the limit"))
+        for keyword, sign in (("maximum", 1), ("exclusiveMaximum", 1), ("minimum", -1), ("exclusiveMinimum", -1)):
+            bound = node.get(keyword)
+            if isinstance(bound, int) and bound * sign > _EXACT_INTEGERS and bound * sign != _MAX_DIGITS_18:
+                nearer = _MAX_DIGITS_18 if bound * sign > _MAX_DIGITS_18 else _EXACT_INTEGERS
+                node[keyword] = sign * nearer
+                done.append((keyword, f"moved to {sign * nearer}, which backends hold exactly"))
+    if narrowing.string_length is not None and "string" in names and not node.keys() & _LENGTH_KNOWN:
+        node["maxLength"] = max(narrowing.string_length, node.get("minLength", 0))
+        done.append(("maxLength", f"at most {node['maxLength']} characters: no length is given"))
+    if (
+        narrowing.integer is not None
+        and "integer" in names
+        and not node.keys() & {"$ref", "const", "enum", "multipleOf"}
+    ):
+        for bounds, value in (
+            (("minimum", "exclusiveMinimum"), -narrowing.integer),
+            (("maximum", "exclusiveMaximum"), narrowing.integer),
+        ):
+            if not node.keys() & set(bounds) and "number" not in names:
+                node[bounds[0]] = value
+                done.append((bounds[0], f"{value}: no bound is given"))
+    return done
+
+
+def _write_format(node: dict[str, Any]) -> None:
+    """A format as its pattern, beside a pattern that is there already in a part of its own."""
+    pattern = PATTERNS.get(node.get("format", ""))
+    if pattern is None:
+        return
+    del node["format"]
+    if "pattern" in node:
+        node["allOf"] = [*node.get("allOf", ()), {"pattern": pattern}]
+    else:
+        node["pattern"] = pattern
 
 
 def _is_silent(node: dict[str, Any]) -> bool:

@@ -61,7 +61,7 @@ def parse_regex(
     """
     if (size := encoded_size(pattern, limits.pattern_bytes)) > limits.pattern_bytes:
         raise beyond("a pattern", size, "bytes", limits.pattern_bytes, place(0), _SIMPLER)
-    return _Parser(pattern, limits, place, dot_all, lazy).parse()
+    return PatternParser(pattern, limits, place, dot_all, lazy).parse()
 
 
 class _Part(NamedTuple):
@@ -71,8 +71,10 @@ class _Part(NamedTuple):
     repeats: int
 
 
-class _Parser:
-    """Recursive descent; the limit on groups bounds the depth."""
+class PatternParser:
+    """Recursive descent; the limit on groups bounds the depth. `ecma.py` overrides what it reads otherwise."""
+
+    syntax = "Python's re"
 
     def __init__(
         self, pattern: str, limits: GrammarLimits, place: Callable[[int], str], dot_all: bool, lazy: bool
@@ -172,9 +174,13 @@ class _Parser:
         self._offset += 1
         if character in "^$":
             return _Part(Anchor(character == "$", begin), 1)
+        return _Part(self._chars(self._atom_character(character), begin), 1)
+
+    def _atom_character(self, character: str) -> Ranges:
+        """The characters that one character outside a set stands for."""
         if character == ".":
-            return _Part(Chars(charset([(0, LAST)]) if self._dot_all else complement(_NEWLINE)), 1)
-        return _Part(self._chars(((ord(character), ord(character)),), begin), 1)
+            return charset([(0, LAST)]) if self._dot_all else complement(_NEWLINE)
+        return ((ord(character), ord(character)),)
 
     def _group(self) -> _Part:
         begin = self._offset
@@ -370,7 +376,7 @@ class _Parser:
         raise InvalidSchema(
             f"not a regular expression: {what}: {self._excerpt(offset)}",
             where=self._place(offset),
-            hint="correct the pattern; the syntax is that of Python's re",
+            hint=f"correct the pattern; the syntax is that of {self.syntax}",
         )
 
     def _excerpt(self, offset: int) -> str:

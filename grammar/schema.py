@@ -38,6 +38,9 @@ ANNOTATIONS = frozenset(
         "$anchor",
         "$comment",
         "$defs",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "$vocabulary",
         "$id",
         "$schema",
         "contentEncoding",
@@ -48,6 +51,8 @@ ANNOTATIONS = frozenset(
     | {"definitions", "deprecated", "description", "examples", "id", "readOnly", "title", "writeOnly"}
 )
 """Keywords that constrain nothing by themselves."""
+
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 VALIDATIONS = frozenset(
     {
@@ -96,7 +101,12 @@ class Subschema(NamedTuple):
 
 def child_pointer(pointer: str, *names: str | int) -> str:
     """`pointer` extended by names, escaped as RFC 6901 says."""
-    return "/".join((pointer, *(str(name).replace("~", "~0").replace("/", "~1") for name in names)))
+    for name in names:
+        text = str(name)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{text}"
+    return pointer
 
 
 def subschemas(root: SchemaNode) -> Iterator[Subschema]:
@@ -116,8 +126,7 @@ def subschemas(root: SchemaNode) -> Iterator[Subschema]:
         yield here
         if isinstance(here.node, dict):
             stack.extend(reversed(list(children(here))))
-            if isinstance(reference := here.node.get("$ref"), str):
-                referenced.append(reference)
+            referenced.extend(text for keyword in REFERENCES if isinstance(text := here.node.get(keyword), str))
         while referenced and not stack:
             target = resolve(root, referenced.pop())
             if target is not None and target.pointer not in seen:
@@ -138,6 +147,37 @@ def resolve(root: SchemaNode, reference: str) -> Subschema | None:
         else:
             return None
     return Subschema(child_pointer("#", *names), node, "$ref")
+
+
+def anchors(root: SchemaNode) -> dict[str, str]:
+    """References by name (`$anchor`, `$id`) to the pointers of what they name; a name used twice is left out."""
+    found: dict[str, list[str]] = {}
+    for here in subschemas(root):
+        if not isinstance(here.node, dict):
+            continue
+        for keyword, spelled in (("$anchor", "#{}"), ("$dynamicAnchor", "#{}"), ("$id", "{}"), ("id", "{}")):
+            name = here.node.get(keyword)
+            if isinstance(name, str) and name:
+                found.setdefault(spelled.format(name).rstrip("#"), []).append(here.pointer)
+    return {name: pointers[0] for name, pointers in found.items() if len(set(pointers)) == 1}
+
+
+def resolve_local(root: SchemaNode, reference: str, named: dict[str, str]) -> Subschema | None:
+    """What a `$ref` points to inside the schema, by pointer or by name; None if that is nothing.
+
+    Args:
+        root: the schema.
+        reference: the value of `$ref`.
+        named: `anchors(root)`.
+    """
+    if (target := resolve(root, reference)) is not None:
+        return target
+    if (pointer := named.get(reference.rstrip("#"))) is not None:
+        return resolve(root, pointer)
+    resource, _, fragment = reference.partition("#")
+    if resource in named and fragment.startswith("/"):
+        return resolve(root, named[resource] + fragment)
+    return None
 
 
 def children(parent: Subschema) -> Iterator[Subschema]:

@@ -68,8 +68,16 @@ _NUMBERS = frozenset({"const", "enum", "exclusiveMaximum", "exclusiveMinimum", "
 """Keywords whose numbers are compared with the value."""
 
 
-def check_shapes(here: Subschema) -> None:
+_OUTWARDS = {"exclusiveMaximum": 1, "exclusiveMinimum": -1, "maximum": 1, "minimum": -1}
+"""The sign with which a bound goes outwards, where moving it inwards takes values away."""
+
+
+def check_shapes(here: Subschema, *, move_bounds: bool = False) -> None:
     """Check one subschema, not those below it.
+
+    Args:
+        here: the subschema.
+        move_bounds: bounds that no backend holds exactly will be moved inwards.
 
     Raises:
         InvalidSchema: at the keyword.
@@ -92,6 +100,9 @@ def check_shapes(here: Subschema) -> None:
                 hint="correct the schema",
             )
     for keyword in _NUMBERS & here.node.keys():
+        outwards = _OUTWARDS.get(keyword, 0)
+        if move_bounds and outwards and _is_number(here.node[keyword]) and here.node[keyword] * outwards > 0:
+            continue
         if (inexact := _inexact(here.node[keyword])) is not None:
             raise UnenforceableSchema(
                 f"{keyword}: {inexact} is beyond 2^53, where the backends' numbers are no longer exact",

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
+_MAX_CANONICAL = 1 << 20
+
 
 class JsonSchema(msgspec.Struct, frozen=True, tag_field="kind", tag="json_schema"):
     """A JSON Schema (draft 2020-12) as its text.
@@ -21,10 +23,13 @@ class JsonSchema(msgspec.Struct, frozen=True, tag_field="kind", tag="json_schema
         schema: the schema as JSON text.
         any_whitespace: allow whitespace between JSON tokens; off by default (one separator style, `, ` and `: `),
             because a model under an open-ended whitespace rule can emit blanks until `max_tokens`.
+        strict: refuse a schema with a keyword that no backend enforces. If off, the rest is enforced, the finished
+            value is validated, and the compiled grammar's report names every such keyword.
     """
 
     schema: str
     any_whitespace: bool = False
+    strict: bool = True
 
     def key(self) -> str:
         """A stable digest, equal for equal grammars: the key of the compile cache.
@@ -33,9 +38,12 @@ class JsonSchema(msgspec.Struct, frozen=True, tag_field="kind", tag="json_schema
         that is not JSON has a key too; compiling it is what fails.
         """
         text = self.schema.encode(errors="surrogatepass")
+        if len(text) > _MAX_CANONICAL:  # far beyond any limit: it will be refused, and must not cost its caller time
+            return _digest(b"schema", self.schema)
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             text = msgspec.json.format(text, indent=-1)
-        return hashlib.blake2b(text + (b"w" if self.any_whitespace else b"f"), digest_size=16).hexdigest()
+        flags = (b"w" if self.any_whitespace else b"f") + (b"" if self.strict else b"l")
+        return hashlib.blake2b(text + flags, digest_size=16).hexdigest()
 
 
 class Regex(msgspec.Struct, frozen=True, tag_field="kind", tag="regex"):

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+import msgspec
+
+from .report import GrammarReport, Note
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -105,6 +109,11 @@ class CompiledGrammar(Protocol):
         ...
 
     @property
+    def report(self) -> GrammarReport:
+        """What is enforced, and every place that is not as written."""
+        ...
+
+    @property
     def num_bytes(self) -> int:
         """Approximate memory held by the compiled grammar, in bytes: what the cache counts."""
         ...
@@ -117,6 +126,22 @@ class CompiledGrammar(Protocol):
     def state(self) -> GrammarState:
         """A new state at the start of the grammar; microseconds, not a compilation."""
         ...
+
+
+class GrammarPlan(msgspec.Struct, frozen=True):
+    """A grammar that was compiled once, somewhere else, as what it takes to compile it here: plain text.
+
+    Attributes:
+        key: `GrammarSpec.key()`.
+        backend: the backend that made the plan.
+        source: in the backend's own notation.
+        notes: see `GrammarReport`.
+    """
+
+    key: str
+    backend: str
+    source: str
+    notes: tuple[Note, ...] = ()
 
 
 class GrammarBackend(Protocol):
@@ -135,4 +160,16 @@ class GrammarBackend(Protocol):
             UnenforceableSchema: a keyword or a construct that this backend would not enforce exactly; `where` is the
                 place, or lists the paths.
         """
+        ...
+
+
+class PlanningBackend(GrammarBackend, Protocol):
+    """A backend whose work can be done in another process: all but the last, native step."""
+
+    def plan(self, spec: GrammarSpec) -> GrammarPlan:
+        """Compile `spec` and give what it takes to compile it again; raises what `compile` raises."""
+        ...
+
+    def build(self, plan: GrammarPlan) -> CompiledGrammar:
+        """The compiled grammar of a plan that this backend's `plan` made over the same vocabulary."""
         ...

@@ -12,6 +12,7 @@ could come from that state.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +20,21 @@ import llguidance
 import msgspec
 import numpy as np
 
+from ...errors import InvalidSchema, UnenforceableSchema
 from ..choices import check_choices
 from ..lark_check import read_lark
-from ..limits import DEFAULT_LIMITS, GrammarLimits, check_schema
+from ..limits import DEFAULT_LIMITS, GrammarLimits
 from ..matcher import MatcherState, dead_end
-from ..narrow import close_objects
+from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
+from ..report import GrammarReport, Note
 from ..schema import SchemaNode, subschemas
 from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from ..state import GrammarPlan
 from .llguidance_errors import refusal, runtime_refusal, text_refusal
 from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
-    from ...errors import InvalidSchema
     from ..state import MaskRows
     from ..vocabulary import Vocabulary
 
@@ -61,6 +64,11 @@ _PARSER_LIMITS = {
 _KINDS: dict[type[GrammarSpec], str] = {JsonSchema: "schema", Regex: "pattern", Choices: "choices", Lark: "grammar"}
 """What a grammar is called in messages."""
 
+# Strings with long lengths give the lexer new states at every place; one that is full fails all who share it. So after
+# this many tokens the next request gets a lexer of its own, for a few milliseconds of compiling.
+_LONG_COUNT = re.compile(r'(?:max|min)Length":\d{3}|[{,~.]\d{3,}')
+_TOKENS_PER_LEXER = 5_000
+
 # The library does not say what it holds: grammars of 420 characters took 58 KiB each, before their lexers grew.
 _BASE_BYTES = 64 * 1024
 _BYTES_PER_CHARACTER = 64
@@ -87,15 +95,35 @@ class LLGuidanceBackend:
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
-        if isinstance(spec, JsonSchema):
-            text, matcher = self._start_schema(spec)
-        else:
-            text = self._write(spec)
-            matcher = self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)]))
-        grammar = LLGuidanceGrammar(spec, matcher, self._filler, self._vocabulary, len(text))
+        text, matcher, notes = self._start_any(spec)
+        return self._finish(spec.key(), _KINDS[type(spec)], matcher, text, notes)
+
+    def plan(self, spec: GrammarSpec) -> GrammarPlan:
+        text, matcher, notes = self._start_any(spec)
+        kind = _KINDS[type(spec)]
+        self._finish(spec.key(), kind, matcher, text, notes)
+        return GrammarPlan(spec.key(), self.name, f"{kind}:{text}", notes)
+
+    def build(self, plan: GrammarPlan) -> LLGuidanceGrammar:
+        kind, _, text = plan.source.partition(":")
+        matcher = self._start(text, lambda reason: text_refusal(reason, kind))
+        return self._finish(plan.key, kind, matcher, text, plan.notes)
+
+    def _finish(self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...]) -> LLGuidanceGrammar:
+        report = GrammarReport(self.name, notes)
+        grammar = LLGuidanceGrammar(key, kind, matcher, self._filler, self._vocabulary, len(text), report)
+        if _LONG_COUNT.search(text):
+            grammar.tokens_left = _TOKENS_PER_LEXER
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
+
+    def _start_any(self, spec: GrammarSpec) -> tuple[str, Any, tuple[Note, ...]]:
+        """The library's text for a grammar, a matcher at its start, and what is not as written."""
+        if isinstance(spec, JsonSchema):
+            return self._start_schema(spec)
+        text = self._write(spec)
+        return text, self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)])), ()
 
     def _write(self, spec: Regex | Choices | Lark) -> str:
         """The library's text for a grammar that is checked in full before."""
@@ -108,18 +136,26 @@ class LLGuidanceBackend:
             case Lark(grammar):
                 return write_grammar(read_lark(grammar, limits), limits)
 
-    def _start_schema(self, spec: JsonSchema) -> tuple[str, Any]:
-        """The library's text for a schema, and a matcher at its start."""
-        schema = check_schema(spec, self._limits)
+    def _start_schema(self, spec: JsonSchema) -> tuple[str, Any, tuple[Note, ...]]:
+        """The library's text for a schema, a matcher at its start, and what is not as written."""
+        prepared = prepare(spec, self.name, self._limits)
+        try:
+            return *self._start_prepared(prepared, spec), prepared.notes
+        except UnenforceableSchema as error:
+            if spec.strict or not (drop := refused_while_compiling(error)):
+                raise
+            prepared = prepare(spec, self.name, self._limits, drop=drop)
+            return *self._start_prepared(prepared, spec), prepared.notes
 
+    def _start_prepared(self, prepared: Prepared, spec: JsonSchema) -> tuple[str, Any]:
         def refuse(reason: str) -> InvalidSchema:
-            return refusal(reason, schema)
+            return refusal(reason, prepared.written)
 
-        if any(here.keyword == "oneOf" for here in subschemas(schema)):
+        if any(here.keyword == "oneOf" for here in subschemas(prepared.exact)):
             # The library proves the alternatives apart. That must hold for the schema as written: closing its objects
             # sets alternatives apart that are not, and is a narrowing only where they are.
-            self._start(_grammar_text(schema, spec.any_whitespace), refuse)
-        text = _grammar_text(close_objects(schema), spec.any_whitespace)
+            self._start(_grammar_text(prepared.exact, spec.any_whitespace), refuse)
+        text = _grammar_text(prepared.narrowed, spec.any_whitespace)
         return text, self._start(text, refuse)
 
     def _start(self, text: str, refuse: Callable[[str], InvalidSchema]) -> Any:
@@ -143,12 +179,21 @@ class LLGuidanceGrammar:
     backend = LLGuidanceBackend.name
 
     def __init__(
-        self, spec: GrammarSpec, start: Any, filler: _Filler, vocabulary: Vocabulary, num_characters: int
+        self,
+        key: str,
+        kind: str,
+        start: Any,
+        filler: _Filler,
+        vocabulary: Vocabulary,
+        num_characters: int,
+        report: GrammarReport,
     ) -> None:
-        self.key = spec.key()
-        self.kind = _KINDS[type(spec)]
+        self.key = key
+        self.report = report
+        self.kind = kind
         self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * num_characters
         self.healthy = True
+        self.tokens_left = -1  # below zero: no end
         self.filler = filler
         self._start = start
         self._vocabulary = vocabulary
@@ -172,6 +217,10 @@ class _Matcher:
 
     def consume(self, token_id: int) -> bool:
         if self.library.try_consume_tokens([token_id]):
+            if self._grammar.tokens_left > 0:
+                self._grammar.tokens_left -= 1
+                if self._grammar.tokens_left == 0:
+                    self._grammar.healthy = False
             return True
         self._check()
         return False
@@ -224,6 +273,7 @@ class _Filler:
 
 def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
     """The schema as a named part of a top-level grammar, which is where the library takes `no_forcing` from."""
+    schema = write_patterns(schema)
     if isinstance(schema, dict):
         schema = schema | {"x-guidance": (_ANY if any_whitespace else _FIXED) | _EXACT}
     elif schema:

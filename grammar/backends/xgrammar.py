@@ -1,7 +1,7 @@
 """JSON Schema and choices through xgrammar, for those who ask for it by name: its masks are cheap where strings are
 unbounded.
 
-It weakens many keywords without saying so, so `xgrammar_gate.py` lets through only what it enforces. Its compiler
+It weakens many keywords without saying so: `coverage.py` lets through only what it enforces. Its compiler
 cannot be stopped or bounded from outside; the limits on the schema, closed objects (open ones compile 30 times slower)
 and one thread a compilation are what keeps it in check here. Regular expressions and context-free grammars are refused
 by name: a hundred word characters in a row cost it 2.4 s and 44 MB. And it takes surrogates spelled in UTF-8 for
@@ -11,8 +11,10 @@ characters, which no UTF-8 text holds: `_Surrogates` takes them out.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,11 +22,13 @@ import xgrammar
 
 from ...errors import InvalidSchema, UnenforceableSchema
 from ..choices import check_choices
-from ..limits import DEFAULT_LIMITS, GrammarLimits, check_schema
+from ..limits import DEFAULT_LIMITS, GrammarLimits
 from ..matcher import MatcherState, dead_end
-from ..narrow import close_objects
+from ..merge import flatten
+from ..prepare import prepare, write_patterns
+from ..report import GrammarReport, Note
 from ..spec import Choices, GrammarSpec, JsonSchema
-from .xgrammar_gate import check_enforceable
+from ..state import GrammarPlan
 from .xgrammar_text import write_choices
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
 
 _MAX_WHITESPACE = 8
+_WORTH_SERIALIZING = 0.1
+"""Seconds of compiling above which the compiled grammar itself travels: loading a large one takes some 20 ms."""
 
 
 class XGrammarBackend:
@@ -41,53 +47,90 @@ class XGrammarBackend:
 
     def __init__(self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS) -> None:
         self._vocabulary = vocabulary
-        self._limits = limits
+        # The library's masks are slow where strings have lengths, and it says lengths only by patterns.
+        self._limits = replace(limits, narrowing=replace(limits.narrowing, string_length=None))
         self._filler = _Filler()
         self._surrogates = _Surrogates(vocabulary)
         # A token without bytes is what the library takes for a control token; stop tokens come apart from the text.
-        info = xgrammar.TokenizerInfo(
+        self._info = xgrammar.TokenizerInfo(
             [b"" if token_id in self._surrogates.whole else token for token_id, token in enumerate(vocabulary.tokens)],
             xgrammar.VocabType.RAW,
             vocab_size=vocabulary.width,
             stop_token_ids=sorted(vocabulary.stop_ids),
         )
         # Its own cache is unbounded in entries and hashes the whole text at each hit: ours is in front of it.
-        self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+        self._compiler = xgrammar.GrammarCompiler(self._info, max_threads=1, cache_enabled=False)
 
     def compile(self, spec: GrammarSpec) -> XGrammarGrammar:
-        try:
-            compiled = self._compile(spec)
-        except RuntimeError as error:
-            reason = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error).strip())[:300]
-            raise InvalidSchema(
-                f"xgrammar cannot compile this schema: {reason}", where="#", hint="correct the schema"
-            ) from error
-        grammar = XGrammarGrammar(spec.key(), compiled, self._filler, self._vocabulary, self._surrogates)
+        source, notes = self._source(spec)
+        return self._finish(spec.key(), self._compile(source), notes)
+
+    def plan(self, spec: GrammarSpec) -> GrammarPlan:
+        source, notes = self._source(spec)
+        begin = time.process_time()
+        compiled = self._compile(source)
+        if time.process_time() - begin > _WORTH_SERIALIZING:
+            source = _Source("compiled", compiled.serialize_json())
+        self._finish(spec.key(), compiled, notes)
+        return GrammarPlan(spec.key(), self.name, f"{source.form}:{source.text}", notes)
+
+    def build(self, plan: GrammarPlan) -> XGrammarGrammar:
+        form, _, text = plan.source.partition(":")
+        return self._finish(plan.key, self._compile(_Source(form, text)), plan.notes)
+
+    def _finish(self, key: str, compiled: Any, notes: tuple[Note, ...]) -> XGrammarGrammar:
+        report = GrammarReport(self.name, notes)
+        grammar = XGrammarGrammar(key, compiled, report, self._filler, self._vocabulary, self._surrogates)
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
 
-    def _compile(self, spec: GrammarSpec) -> Any:
+    def _source(self, spec: GrammarSpec) -> tuple[_Source, tuple[Note, ...]]:
+        """What the library compiles for a grammar, and what is not as written."""
         match spec:
             case JsonSchema():
-                schema = check_schema(spec, self._limits)
-                check_enforceable(schema)
-                return self._compiler.compile_json_schema(
-                    msgspec.json.encode(close_objects(schema)).decode(),
-                    any_whitespace=spec.any_whitespace,
-                    separators=(",", ":") if spec.any_whitespace else (", ", ": "),
-                    max_whitespace_cnt=_MAX_WHITESPACE if spec.any_whitespace else None,
-                    # Strict mode would close arrays and objects where the schema is silent; what we close is written.
-                    strict_mode=False,
-                )
+                prepared = prepare(spec, self.name, self._limits, adapt=flatten)
+                schema = write_patterns(prepared.narrowed, json=True)
+                form = "any_whitespace" if spec.any_whitespace else "fixed_whitespace"
+                return _Source(form, msgspec.json.encode(schema).decode()), prepared.notes
             case Choices():
-                return self._compiler.compile_grammar(write_choices(check_choices(spec, self._limits)))
+                return _Source("ebnf", write_choices(check_choices(spec, self._limits))), ()
             case _:
                 raise UnenforceableSchema(
                     f"xgrammar is not asked to enforce a {type(spec).__name__}",
                     where=type(spec).__name__,
                     hint="use the default backend",
                 )
+
+    def _compile(self, source: _Source) -> Any:
+        try:
+            match source.form:
+                case "compiled":
+                    return xgrammar.CompiledGrammar.deserialize_json(source.text, self._info)
+                case "ebnf":
+                    return self._compiler.compile_grammar(source.text)
+                case form:
+                    blanks = form == "any_whitespace"
+                    return self._compiler.compile_json_schema(
+                        source.text,
+                        any_whitespace=blanks,
+                        separators=(",", ":") if blanks else (", ", ": "),
+                        max_whitespace_cnt=_MAX_WHITESPACE if blanks else None,
+                        # Strict mode would close arrays and objects where the schema is silent.
+                        strict_mode=False,
+                    )
+        except RuntimeError as error:
+            reason = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error).strip())[:300]
+            raise InvalidSchema(
+                f"xgrammar cannot compile this schema: {reason}", where="#", hint="correct the schema"
+            ) from error
+
+
+class _Source(NamedTuple):
+    """What the library is given: a schema, a grammar in its EBNF, or a compiled grammar as JSON."""
+
+    form: str
+    text: str
 
 
 class XGrammarGrammar:
@@ -97,9 +140,16 @@ class XGrammarGrammar:
     healthy = True
 
     def __init__(
-        self, key: str, compiled: Any, filler: _Filler, vocabulary: Vocabulary, surrogates: _Surrogates
+        self,
+        key: str,
+        compiled: Any,
+        report: GrammarReport,
+        filler: _Filler,
+        vocabulary: Vocabulary,
+        surrogates: _Surrogates,
     ) -> None:
         self.key = key
+        self.report = report
         self.num_bytes: int = compiled.memory_size_bytes
         self._compiled = compiled
         self._vocabulary = vocabulary

@@ -13,6 +13,7 @@ import msgspec
 from ...errors import RamifyError, UnsupportedModel
 from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
+from ...grammar.vetting import VettedBackend, VettingPool
 from ..core.config import CoreConfig
 from ..core.step import Core
 from ..lowering.files import read_json
@@ -32,16 +33,25 @@ from .options import EngineOptions
 class Engine:
     """An `EngineLoop` with everything that must be closed with it."""
 
-    def __init__(self, loop: EngineLoop, worker: TorchWorker, executors: list[ThreadPoolExecutor], info: EngineReady):
+    def __init__(
+        self,
+        loop: EngineLoop,
+        worker: TorchWorker,
+        executors: list[ThreadPoolExecutor],
+        vetting: VettingPool,
+        info: EngineReady,
+    ):
         self.loop = loop
+        self._vetting = vetting
         self.info = info
         self._worker = worker
         self._executors = executors
 
     def close(self) -> None:
-        """Stop the loop, then the worker, then the threads."""
+        """Stop the loop, then the worker, then the processes and threads."""
         self.loop.close()
         self._worker.close()
+        self._vetting.close()
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -81,6 +91,7 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
         ]
+        vetting = VettingPool(vocabulary, options.grammar)
         config = CoreConfig(
             overlap=options.depth,
             step_tokens=max(options.step_tokens, info.max_rows),
@@ -91,7 +102,9 @@ def build_engine(options: EngineOptions) -> Engine:
             core=Core(config, info),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(make_backend(vocabulary, options.grammar), executors[1], clock=loop.time),
+            compiler=GrammarCompiler(
+                VettedBackend(make_backend(vocabulary, options.grammar), vetting), executors[1], clock=loop.time
+            ),
             executor=executors[0],
         )
     except BaseException:
@@ -99,7 +112,7 @@ def build_engine(options: EngineOptions) -> Engine:
         raise
     relay.target = engine_loop.on_worker_reply
     epoch = int.from_bytes(os.urandom(7), "little")
-    return Engine(engine_loop, worker, executors, EngineReady(epoch, options.model, info.max_length, info.slots))
+    return Engine(engine_loop, worker, executors, vetting, EngineReady(epoch, options.model, info.max_length, info.slots))
 
 
 class _Relay:

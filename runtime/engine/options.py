@@ -23,7 +23,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_length: positions of a stream at most; None is the model's context.
         overlap: steps launched ahead, 0 or 1; None is 1 where a device works beside the host and 0 on a CPU.
         step_tokens, chunk_tokens: see `CoreConfig`.
-        grammar: the grammar backend, "llguidance" or "xgrammar".
+        grammar: the grammar backend; "auto" chooses one for each grammar.
         load_format: "dummy" gives random weights from config.json alone.
         threads: torch's threads on a CPU; None leaves torch's choice.
         check: prove the ownership of every slot after each step; slow.
@@ -39,7 +39,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     overlap: Literal[0, 1] | None = None
     step_tokens: int = 8192
     chunk_tokens: int = 2048
-    grammar: Literal["llguidance", "xgrammar"] = "llguidance"
+    grammar: Literal["auto", "llguidance", "xgrammar"] = "auto"
     load_format: Literal["safetensors", "dummy"] = "safetensors"
     threads: int | None = None
     check: bool = False

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from ramify.grammar.spec import JsonSchema
 from ramify.grammar.state import GrammarBackend, GrammarState
 from ramify.grammar.vocabulary import Vocabulary
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules that tests share
 
 FAMILIES = ("byte_level", "sentencepiece")
 BACKENDS = ("llguidance", "xgrammar")

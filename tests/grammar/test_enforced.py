@@ -48,7 +48,11 @@ CASES = {
     "pattern with quote": Case({"type": "string", "pattern": '^a"b$'}, ['a"b'], ["ab", "a'b"]),
     "pattern with backslash": Case({"type": "string", "pattern": r"^a\\d$"}, ["a\\d"], ["a5", "a\\"]),
     "pattern and length": Case({"type": "string", "pattern": "^[ab]+$", "maxLength": 2}, ["a", "ab"], ["aba", ""]),
-    "date": Case({"type": "string", "format": "date"}, ["2024-02-29"], ["2024-02-30", "2024-13-01", "today"]),
+    "date": Case(
+        {"type": "string", "format": "date"},
+        ["2024-02-29"],
+        ["2024-02-30", "2023-02-29", "1900-02-29", "2024-13-01", "today"],
+    ),
     "uuid": Case(
         {"type": "string", "format": "uuid"}, ["123e4567-e89b-12d3-a456-426614174000"], ["123e4567", "x" * 36]
     ),
@@ -115,20 +119,11 @@ CASES = {
 
 # What xgrammar must refuse rather than weaken; it enforces the others.
 REFUSED_BY_XGRAMMAR = {
-    "length",
-    "pattern with quote",
-    "pattern with backslash",
-    "pattern and length",
-    "date",
-    "uuid",
-    "ipv4",
-    "multiple",
-    "enum of objects",
-    "enum against type",
     "const object",
-    "any of beside type",
-    "one of, disjoint",
-    "all of",
+    "enum of objects",
+    "length",
+    "multiple",
+    "pattern and length",
     "reference beside length",
 }
 
@@ -192,7 +187,7 @@ def test_every_text_walked_through_the_masks_validates(state: Any, mask_ids: Any
             ended += 1
             validator.validate(json.loads(text))
             _check_separators(text.decode())
-    assert ended >= 5
+    assert ended >= 3
 
 
 def _check_separators(text: str) -> None:
@@ -228,4 +223,4 @@ def test_any_whitespace_is_bounded_and_means_the_same(backend: Any, mask_ids: An
 def test_xgrammar_refuses_what_it_would_weaken(xgrammar: Any, name: str) -> None:
     with pytest.raises(UnenforceableSchema) as caught:
         xgrammar.compile(JsonSchema(json.dumps(CASES[name].schema)))
-    assert caught.value.where.startswith("#/")
+    assert caught.value.where.startswith("#")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,12 @@ def refused(backend: Any, schema: Any) -> InvalidSchema:
 @pytest.mark.parametrize(
     ("keyword", "value"),
     [
-        ("not", {"type": "null"}),
-        ("if", {"type": "null"}),
+        ("not", {"items": {"type": "null"}}),
         ("uniqueItems", True),
         ("contains", {"type": "null"}),
-        ("dependentRequired", {"a": ["b"]}),
-        ("dependentSchemas", {"a": {}}),
         ("propertyNames", {"minLength": 2}),
-        ("unevaluatedProperties", False),
-        ("oneOf", [{"type": "string"}, {"maxLength": 3}]),
-        ("format", "phone-number"),
+        ("oneOf", [{"type": "string"}, {"pattern": "a"}]),
+        ("format", "regex"),
         ("pattern", "^(?!a)b"),
         ("pattern", r"\bword"),
         ("pattern", r"(a)\1"),
@@ -50,12 +47,11 @@ def test_what_is_not_enforced_is_refused_with_its_path(llguidance: Any, keyword:
 @pytest.mark.parametrize(
     ("schema", "where"),
     [
-        ({"items": {"type": "string", "pattern": "a("}}, "#/items/pattern"),
+        ({"items": {"type": "string", "pattern": "a("}}, "#/items/pattern, character 1"),
         ({"type": "integer", "minimum": 3, "maximum": 2}, "#/minimum, #/maximum"),
         ({"type": "string", "minLength": 3, "maxLength": 2}, "#/minLength, #/maxLength"),
         ({"items": {"$ref": "#/$defs/missing"}}, "#/items/$ref"),
         ({"properties": {"a": False}, "required": ["a"], **OBJECT}, "#/required"),
-        ({"$schema": "https://example.org/draft-99"}, "#/$schema"),
         (False, "#"),
     ],
     ids=str,
@@ -69,9 +65,9 @@ def test_what_no_value_satisfies_is_refused_with_its_path(llguidance: Any, schem
 
 @pytest.mark.parametrize("family_name", ["byte_level"])
 def test_many_paths_are_named_up_to_a_bound(llguidance: Any) -> None:
-    schema = {"properties": {f"p{k}": {"not": {}} for k in range(20)}, **OBJECT}
+    schema = {"properties": {f"p{k}": {"contains": {"const": 1}} for k in range(20)}, **OBJECT}
     where = refused(llguidance, schema).where
-    assert where.startswith("#/properties/p0/not, #/properties/p1/not") and where.endswith("and 12 more")
+    assert where.startswith("#/properties/p0/contains, #/properties/p1/contains") and where.endswith("and 12 more")
 
 
 @pytest.mark.parametrize("family_name", ["byte_level"])
@@ -109,5 +105,26 @@ def test_a_lexer_that_outgrows_its_limit_is_a_named_error(llguidance: Any, famil
 
 
 def test_messages_do_not_carry_the_text_so_far(llguidance: Any, family: Any) -> None:
-    error = refused(llguidance, {"type": "string", "format": "x" * 3000})
+    error = refused(llguidance, {"type": "string", "pattern": "(?=" + "x" * 3000 + ")"})
     assert len(error.what) < 500
+    (note,) = llguidance.compile(JsonSchema(json.dumps({"const": 1, "x" * 3000: 1}))).report.notes[-1:]
+    assert note.kind == "unknown" and len(note.what) < 500
+
+
+@pytest.mark.parametrize("family_name", ["byte_level"])
+def test_requests_that_share_a_long_string_do_not_fill_its_lexer(llguidance: Any, family: Any) -> None:
+    """Without a new lexer now and then, the fifteenth of these texts failed, and all requests beside it."""
+    rng = random.Random(1)
+    spec = JsonSchema('{"type": "string", "maxLength": 2048}')
+    grammar, compiled = llguidance.compile(spec), 1
+    for _ in range(20):
+        if not grammar.healthy:
+            grammar, compiled = llguidance.compile(spec), compiled + 1
+        text = "".join(rng.choices(["x", "é", "日", "😀", '"', "\\", "\n", "\x01"], k=1200))
+        state = grammar.state()
+        for byte in json.dumps(text, ensure_ascii=False).encode():
+            assert state.accept(family.byte_id(byte))
+        assert state.completed
+    assert 3 < compiled <= 20
+    short = llguidance.compile(JsonSchema('{"type": "string", "maxLength": 60}'))
+    assert short.tokens_left < 0

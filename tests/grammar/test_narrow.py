@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from ramify.errors import UnenforceableSchema
-from ramify.grammar.narrow import close_objects
+from ramify.grammar.backends import make_backend
+from ramify.grammar.limits import EXACT, GrammarLimits, Narrowing
+from ramify.grammar.narrow import narrow
 from ramify.grammar.schema import subschemas
 from ramify.grammar.spec import JsonSchema
 
@@ -17,7 +18,7 @@ A, B = {"properties": {"a": {}}}, {"properties": {"b": {}}}
 
 def closed_at(schema: Any) -> set[str]:
     before = copy.deepcopy(schema)
-    closed = close_objects(schema)
+    closed, _ = narrow(schema)
     assert schema == before
     added = {
         here.pointer
@@ -81,12 +82,51 @@ def test_a_composition_keeps_what_each_part_adds(llguidance: Any, family: Any) -
     assert all(state.accept(token_id) for token_id in family.encode('{"id": 1, "name": "x"}')) and state.completed
 
 
-def test_closing_does_not_set_alternatives_apart(llguidance: Any) -> None:
-    """Both alternatives hold for {"a": 1} as written; closed, the first no longer does."""
+def test_closing_does_not_set_alternatives_apart(llguidance: Any, accepts: Any) -> None:
+    """Both alternatives hold for {"a": 1} as written, so that it is refused; closed, the first would no longer hold."""
     either = {"type": "object", "properties": {}}, {"type": "object", "properties": {"a": {}}, "required": ["a"]}
-    with pytest.raises(UnenforceableSchema) as caught:
-        llguidance.compile(JsonSchema(json.dumps({"type": "array", "items": {"oneOf": either}})))
-    assert caught.value.where == "#/items/oneOf"
+    state = llguidance.compile(JsonSchema(json.dumps({"type": "array", "items": {"oneOf": either}}))).state()
+    assert accepts(state, "[{}]") and not accepts(state, '[{"a": 1}]')
+
+
+def test_a_required_key_is_listed_even_if_it_is_not_described(llguidance: Any, accepts: Any) -> None:
+    schema = {"type": "object", "properties": {"a": {}}, "required": ["b"]}
+    state = llguidance.compile(JsonSchema(json.dumps(schema))).state()
+    assert accepts(state, '{"b": 1}') and accepts(state, '{"a": 1, "b": 2}') and not accepts(state, '{"b": 1, "c": 2}')
+
+
+def test_what_is_left_out_is_reported_at_its_place(family: Any, accepts: Any) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"s": {"type": "string"}, "n": {"type": "integer", "minimum": 0}, "l": {"maxItems": 10**6}},
+        "required": ["s", "n"],
+    }
+    limits = GrammarLimits(narrowing=Narrowing(string_length=20))
+    grammar = make_backend(family.vocabulary, "llguidance", limits).compile(JsonSchema(json.dumps(schema)))
+    assert [(note.kind, note.where) for note in grammar.report.notes] == [
+        ("narrowed", "#"),
+        ("narrowed", "#/additionalProperties"),
+        ("narrowed", "#/properties/s/maxLength"),
+        ("narrowed", "#/properties/n/maximum"),
+        ("narrowed", "#/properties/l/maxItems"),
+    ]
+    assert grammar.report.exact
+    state = grammar.state()
+    assert accepts(state, '{"s": "x", "n": 1000000000000000000}') and not accepts(
+        state, '{"s": "x", "n": 1000000000000000001}'
+    )
+    assert accepts(state, json.dumps({"s": "é" * 20, "n": 1}, ensure_ascii=False))
+    assert not accepts(state, json.dumps({"s": "x" * 21, "n": 1}))
+
+
+def test_nothing_is_left_out_where_that_is_switched_off(family: Any, accepts: Any) -> None:
+    limits = GrammarLimits(narrowing=EXACT)
+    grammar = make_backend(family.vocabulary, "llguidance", limits).compile(
+        JsonSchema('{"properties": {"n": {"type": "integer"}}}')
+    )
+    state = grammar.state()
+    assert accepts(state, '{"n": 1, "b": 2}') and accepts(state, '{"n": 123456789012345678901234567890}')
+    assert [note.keyword for note in grammar.report.notes] == ["whitespace"]
 
 
 def test_alternatives_told_apart_by_a_constant_are_closed(llguidance: Any, family: Any) -> None:

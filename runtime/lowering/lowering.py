@@ -26,6 +26,7 @@ from ...grammar.choices import check_choices
 from ...grammar.matcher import MatcherState
 from ...grammar.spec import Choices
 from ...grammar.trie import TokenTrie, TrieMatcher
+from ...grammar.validate import check_value
 from ...grammar.vocabulary import Vocabulary
 from ..core import messages as core
 from ..protocol.fields import check_path, field_text
@@ -360,8 +361,9 @@ class Lowering:
             self._writer.begin_raw(stream)
         else:
             self._writer.open_turn(stream, generates=True)
-            stream.turn.parts.append(node.node)
         self._seam((key, number), stream)
+        if stream.turn is not None:
+            stream.turn.parts.append(node.node)
         run.log_lengths[node.node] = len(stream.log)
         stream.log.append(node.node)
         return state
@@ -401,7 +403,7 @@ class Lowering:
         run.prefill += answer.usage.computed
         run.retractions += answer.usage.retractions
         length = run.log_lengths[answer.node]
-        run.finished.append(Generated(state.stream, length, answer.node, True, selection.trie.paths))
+        run.finished.append(Generated(state.stream, length, answer.node, False, selection.trie.paths))
         if selection.select.events:
             self._reply(run, TextDelta(run.client_run, answer.node, answer.text))
         self._reply(run, answer)
@@ -501,6 +503,9 @@ class Lowering:
         run.prefill += usage.computed
         run.retractions += usage.retractions
         run.finished.append(Generated(state.stream, run.log_lengths[node], node, reply.reason == "stop"))
+        if isinstance(state.node, Gen) and (invalid := check_value(state.node.grammar, text)) is not None:
+            self._fail_gen(key, run, node, to_info(invalid))
+            return
         self._reply(
             run,
             NodeDone(

@@ -35,12 +35,17 @@ class TemplateRenderer:
         source: the Jinja source.
         named_tokens: `{"bos_token": ...}`, which templates read as variables.
 
+    Attributes:
+        reads_clock: the template may write the date.
+        strings: its string constants, without their quotes and with their escapes.
+
     Raises:
         UnsupportedModel: the source is too long, or is not a Jinja template.
     """
 
     def __init__(self, source: str, named_tokens: Mapping[str, str]) -> None:
         # Slow to import, and not needed by programs on raw text.
+        from jinja2 import Environment
         from jinja2.exceptions import TemplateSyntaxError
         from transformers.utils import chat_template_utils
 
@@ -54,6 +59,7 @@ class TemplateRenderer:
             ) from None
         self._variables = dict(named_tokens)
         self.reads_clock = "strftime_now" in source
+        self.strings = tuple(text[1:-1] for _, kind, text in Environment().lex(source) if kind == "string")
 
     def render(self, messages: Sequence[Message], *, generation_prompt: bool, now: datetime) -> str:
         """The chat as `apply_chat_template(messages, tokenize=False)` gives it at the time `now`.

@@ -73,6 +73,10 @@ class ChatTemplate:
         clock: read by templates that write a date. A clock that stands still keeps a long chat from being rewritten at
             midnight.
 
+    Attributes:
+        strings: the string constants of the template, as they are spelled in it.
+        traits: what is peculiar about it.
+
     Raises:
         UnsupportedModel: the source is too long, or not a template.
     """
@@ -83,6 +87,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._clock = clock
         self._renderer = None if source is None else TemplateRenderer(source, tokenizer.named_tokens)
+        self.strings = () if self._renderer is None else self._renderer.strings
         self._forms: OrderedDict[tuple[tuple[str, ...], datetime | None], _Form] = OrderedDict()
         self.traits = TemplateTraits()
         if source is not None:
@@ -124,6 +129,15 @@ class ChatTemplate:
         form = self._form((*history, role), now)
         self._rest(history, role, form.before, now)
         return form.after
+
+    def prompt_prefix(self, history: Sequence[str]) -> str:
+        """What the generation prompt writes behind the opening of a finished assistant turn, mostly "".
+
+        It is part of the turn's content: a chat that begins the content with it is written as the stream holds it.
+        Raises TemplateMismatch as `open_turn` does.
+        """
+        prompt, opening = self.open_turn(history, "assistant", generates=True), self.open_turn(history, "assistant")
+        return prompt[len(opening) :] if prompt.startswith(opening) else ""
 
     def tail(self, history: Sequence[str]) -> str:
         """What the template adds after the last close when the chat ends there; mostly "".

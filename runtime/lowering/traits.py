@@ -7,6 +7,7 @@ the chats that were tried; how a given chat is written is always found by render
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Flag
@@ -25,6 +26,9 @@ _CONTEXTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "tool": (("user", "assistant"), ("user",), ()),
 }
 """For each role, histories that it may follow in a chat."""
+
+_BREAK: Final = re.compile(r"\\.|\n")
+_MAX_MARKS: Final = 128
 
 
 class Trim(Flag):
@@ -51,7 +55,8 @@ class TemplateTraits:
         alternates: it refuses two user turns in a row.
         generation_prompt: what it writes to open an assistant turn that is to be generated.
         assistant_opening: what it writes to open an assistant turn that is finished.
-        drops_thinking: it removes a `<think>` block from an assistant turn that a user turn follows.
+        rewrites_contents: it writes an assistant turn that a user turn follows in another way when some mark is in it:
+            most of all it removes what stands in a `<think>` block.
         rewrites_last: it writes a finished assistant turn differently when nothing follows it.
     """
 
@@ -65,7 +70,7 @@ class TemplateTraits:
     alternates: bool = False
     generation_prompt: str = ""
     assistant_opening: str = ""
-    drops_thinking: bool = False
+    rewrites_contents: bool = False
     rewrites_last: bool = False
 
 
@@ -89,7 +94,7 @@ def find_traits(template: ChatTemplate, bos_token: str) -> TemplateTraits:
         alternates="user" in contexts and not _accepts(template, (*contexts["user"], "user"), "user"),
         generation_prompt=_opening(template, before_assistant, generates=True),
         assistant_opening=_opening(template, before_assistant, generates=False),
-        drops_thinking="assistant" in contexts and _drops_thinking(template, before_assistant),
+        rewrites_contents="assistant" in contexts and _rewrites_contents(template, before_assistant),
         rewrites_last="assistant" in contexts and _rewrites_last(template, before_assistant),
     )
 
@@ -152,11 +157,24 @@ def _default_system(
     return "" if openings["system"].removeprefix(bos_token).startswith(extra) else extra
 
 
-def _drops_thinking(template: ChatTemplate, history: tuple[str, ...]) -> bool:
-    thought = "<think>\nearlier thought\n</think>\n\n"
-    before, _ = _around(template, history, "assistant", "", "")
-    with_thought, _ = _around(template, history, "assistant", thought, "")
-    return bool(before) and thought.strip() not in with_thought
+def _rewrites_contents(template: ChatTemplate, history: tuple[str, ...]) -> bool:
+    """Whether an assistant content with some mark in it is written otherwise than one without.
+
+    The marks are those that the template itself spells (`content.split('</think>')`), so none has to be known here.
+    """
+    before, after = _around(template, history, "assistant", "", "")
+    marks = _marks(template)
+    for text in (*marks, " ".join([*marks, *marks])):  # together for a template that looks for a pair of them
+        for left, right in ((f"{text} a ", ""), ("", f" b {text}")):
+            if _around(template, history, "assistant", left, right) != (before + left, right + after):
+                return True
+    return False
+
+
+def _marks(template: ChatTemplate) -> list[str]:
+    """What the template's strings hold besides words and spaces, cut at their escapes and line ends."""
+    texts = [text.strip() for string in template.strings for text in _BREAK.split(string)]
+    return [text for text in dict.fromkeys(texts) if text and not text.isalnum()][:_MAX_MARKS]
 
 
 def _rewrites_last(template: ChatTemplate, history: tuple[str, ...]) -> bool:

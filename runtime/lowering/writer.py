@@ -36,6 +36,8 @@ class StreamWriter:
         else:
             self.open_turn(stream, generates=False)
             self.write_content(stream, closes=False)
+            stream.turn.parts.append(text)
+            stream.begun = True
         stream.builder.append_template(text)
 
     def begin_raw(self, stream: StreamText) -> None:
@@ -86,13 +88,13 @@ class StreamWriter:
     @property
     def may_rewrite(self) -> bool:
         """The template may write an earlier turn differently once another follows: `check_turns` decides."""
-        return self._template.traits.drops_thinking
+        return self._template.traits.rewrites_contents
 
     def check_turns(self, stream: StreamText, role: str, text_of: Callable[[int], str]) -> None:
         """Compare the turns so far with how the template would write them now that a turn of `role` follows.
 
         Args:
-            text_of: the value of a gen that stands in a turn; all of them must have ended.
+            text_of: what the ids of a gen that stands in a turn spell; all of them must have ended.
 
         Raises:
             TemplateMismatch: it would write an earlier turn in another way than the stream holds it.
@@ -100,12 +102,17 @@ class StreamWriter:
         messages: list[Message] = []
         written: list[str] = []
         for turn in stream.turns:
-            content = "".join(part if isinstance(part, str) else text_of(part) for part in turn.parts)
             roles = [message.role for message in messages]
             generates = bool(turn.parts) and isinstance(turn.parts[0], int)
+            opened = self._template.prompt_prefix(roles) if generates and turn.role == "assistant" else ""
             written.append(self._template.open_turn(roles, turn.role, generates=generates))
-            written.append(content if generates else self._template.content(roles, turn.role, content))
+            texts = [part if isinstance(part, str) else text_of(part) for part in turn.parts]
+            last = len(texts) - 1
+            for index, (part, text) in enumerate(zip(turn.parts, texts, strict=True)):
+                if isinstance(part, str):  # what the model wrote is never trimmed
+                    text = self._template.content(roles, turn.role, text, opens=index == 0, closes=index == last)
+                written.append(text)
             written.append(self._template.close_turn(roles, turn.role))
-            messages.append(Message(turn.role, content))
+            messages.append(Message(turn.role, opened + "".join(texts)))
         if messages:
             self._template.check(messages, "".join(written), role=None if role == "assistant" else role)

@@ -1,8 +1,12 @@
-"""Model directories with small tokenizers of every kind in use, made here with the `tokenizers` library."""
+"""Model directories with small tokenizers of every kind in use, made here with the `tokenizers` library.
+
+The client of a lowering and the oracles are modules beside the tests.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import pytest
 from ramify.runtime.lowering.tokenizer import TextTokenizer
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 SPECIAL = (
     "<s>",

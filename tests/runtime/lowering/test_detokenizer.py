@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lowering_desk import Desk, gen
 from ramify.errors import InvalidRequest
+from ramify.runtime.core import messages as core
 from ramify.runtime.lowering.detokenizer import StreamDetokenizer
+from ramify.runtime.lowering.stops import StopHit
 from ramify.runtime.lowering.tokenizer import Seam, TextTokenizer
+from ramify.runtime.protocol.graph import Text, TextDelta
+from text_oracles import library_text, text_before_stop
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
@@ -38,27 +42,6 @@ def streamed(tokenizer: TextTokenizer, ids: list[int], cuts: list[int], skip_spe
     detokenizer = StreamDetokenizer(tokenizer, skip_special=skip_special, first=first)
     parts = [detokenizer.push(ids[a:b]) for a, b in pairwise([0, *sorted(cuts), len(ids)])]
     return "".join([*parts, detokenizer.finish()])
-
-
-def library_text(reference: PreTrainedTokenizerBase, ids: list[int], skip_special: bool) -> str:
-    """The library's text, with U+FFFD for each ill-formed part of a run of byte tokens and the valid rest kept."""
-    text: str = reference.decode(ids, skip_special_tokens=skip_special)
-    if "�" not in text or "ByteFallback" not in str(reference.backend_tokenizer.decoder):
-        return text
-    # The library blanks whole runs of byte tokens. Decode with a byte in place of each, which Latin-1 keeps apart.
-    out = bytearray()
-    lead = True
-    for index in ids:
-        added = reference.added_tokens_decoder.get(index)
-        if skip_special and added is not None and added.special:
-            continue
-        token = reference.convert_ids_to_tokens(index)
-        byte = re.fullmatch("<0x(..)>", token)
-        piece = bytes([int(byte[1], 16)]) if byte else token.replace("▁", " ").encode()
-        strips = lead and "Strip" in str(reference.backend_tokenizer.decoder)
-        out += piece.removeprefix(b" ") if strips else piece
-        lead = False
-    return out.decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,6 +120,91 @@ def test_each_id_costs_one_lookup_even_when_nothing_is_text(
     size = sum(len(detokenizer.push([index])) for _ in range(5000)) + len(detokenizer.finish())
     assert lookups == 5000
     assert size >= 5000
+
+
+class Counted:
+    """How many ids a tokenizer is asked to decode: by us, and by the library when it meets an id for the first time."""
+
+    def __init__(self, tokenizer: TextTokenizer, patch: pytest.MonkeyPatch) -> None:
+        self.ours = self.by_library = 0
+        look_up, decode = tokenizer.id_to_bytes, tokenizer._bytes._decode
+
+        def counted_look_up(token_id: int, *, first: bool = False) -> bytes:
+            self.ours += 1
+            return look_up(token_id, first=first)
+
+        def counted_decode(ids: list[int]) -> str:
+            self.by_library += len(ids)
+            return decode(ids)
+
+        patch.setattr(tokenizer, "id_to_bytes", counted_look_up)
+        patch.setattr(tokenizer._bytes, "_decode", counted_decode)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=50)
+@given(case=ids_and_cuts, data=st.data())
+def test_the_engine_streams_the_text_of_the_value_and_decodes_each_id_a_few_times(
+    tokenizer_of: TextTokenizerOf,
+    reference_of: ReferenceOf,
+    kind: str,
+    case: tuple[list[int], list[int]],
+    data: st.DataObject,
+) -> None:
+    """Through `Lowering`, as a gen that streams: once for its `TextDelta`s, once for its value, and with stop strings
+    once more for the core, which watches for them. The library decodes an id once in a tokenizer's life."""
+    tokenizer, reference = tokenizer_of(kind), reference_of(kind)
+    ids = [index % tokenizer.vocab_size for index in case[0]]
+    before = tokenizer.encode("Hello", after=Seam.START).tolist()
+    prefix = library_text(reference, before, skip_special=True)
+    text = library_text(reference, before + ids, skip_special=True)[len(prefix) :]
+    likely = [text[at : at + size] for at in range(len(text)) for size in (1, 2, 5) if "�" not in text[at : at + size]]
+    stops = tuple(data.draw(st.lists(st.sampled_from(likely or ["x"]) | st.text("ab é", min_size=1), max_size=3)))
+
+    desk = Desk(tokenizer)
+    with pytest.MonkeyPatch.context() as patch:
+        count = Counted(tokenizer, patch)
+        desk.send(Text(stream=0, text="Hello"), gen(0, stop=stops, events=True))
+        (request,) = [message for message in desk.core if isinstance(message, core.Generate)]
+        hit: StopHit | None = None
+        for a, b in pairwise([0, *sorted(case[1]), len(ids)]):
+            seen = 0
+            for token in ids[a:b] if hit is None else ():
+                seen += 1
+                if request.stop_watch is not None:
+                    request.stop_watch.push((token,))
+                    hit = request.stop_watch.hit
+                if hit is not None:
+                    break
+            desk.stream(0, ids[a : a + seen])
+        if hit is None:
+            desk.finish(0, ids)
+        else:
+            desk.finish(0, ids[: hit.keep], hit.leftover, "stop")
+        assert count.ours <= (3 if stops else 2) * len(ids)
+        assert count.by_library <= 2 * len(set(ids))  # the id, behind one that keeps it from being the first
+
+    found = text_before_stop(text, stops)
+    assert desk.done()[0] == (text if found is None else found[0])
+    assert (hit and hit.stop) == (found and found[1])
+    assert "".join(reply.text for reply in desk.replies if isinstance(reply, TextDelta)) == desk.done()[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=50)
+@given(case=ids_and_cuts, first=st.booleans())
+def test_every_id_is_looked_up_once_however_they_arrive(
+    tokenizer_of: TextTokenizerOf, kind: str, case: tuple[list[int], list[int]], first: bool
+) -> None:
+    tokenizer = tokenizer_of(kind)
+    ids = [index % tokenizer.vocab_size for index in case[0]]
+    with pytest.MonkeyPatch.context() as patch:
+        count = Counted(tokenizer, patch)
+        streamed(tokenizer, ids, case[1], skip_special=False, first=first)
+        assert count.ours == len(ids)
+        known = count.by_library
+        streamed(tokenizer, ids, case[1], skip_special=False, first=first)
+        assert count.by_library == known
 
 
 @pytest.mark.parametrize("kind", ["metaspace_first", "metaspace_never"])

@@ -398,7 +398,7 @@ def test_traits_name_what_is_peculiar(model_of: ModelOf) -> None:
     assert traits["headers"].bos == "<s>"
     assert {name for name, trait in traits.items() if trait.folds_system} == {"gemma", "folded", "moving_system"}
     assert {name for name, trait in traits.items() if trait.alternates} == {"folded"}
-    assert {name for name, trait in traits.items() if trait.drops_thinking} == {"thinking"}
+    assert {name for name, trait in traits.items() if trait.rewrites_contents} == {"thinking"}
     assert {name for name, trait in traits.items() if trait.json_roles} == {"between"}
     assert traits["between"].json_roles == {"tool"}
     assert {name: trait.default_system for name, trait in traits.items() if trait.default_system} == {

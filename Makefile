@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell git ls-files '*.py' 'seedling/*' pyproject.toml README.md 2>/dev/null)
 
-.PHONY: demo test lint types unit fuzz bench clean
+.PHONY: demo test lint types unit docs outputs fuzz bench clean
 
 demo: .venv/.engine          ## run a program on the bundled model
 	@$(BIN)/python -P examples/demo.py
@@ -19,6 +19,12 @@ types: .venv/.test           # over the regular install, as a user's type checke
 
 unit: .venv/.test
 	$(BIN)/pytest
+
+docs: .venv/.docs            ## the documentation as a static site, in build/site
+	$(BIN)/mkdocs build --strict
+
+outputs: .venv/.test         ## run the pages' programs and write what they print into the pages
+	$(BIN)/python -P docs/make_outputs.py
 
 fuzz: .venv/.test            ## the long versions of the property tests
 	RAMIFY_FUZZ=1 $(BIN)/pytest tests/radix_cache tests/runtime/core tests/runtime/sim
@@ -49,10 +55,18 @@ $(BIN)/python:
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation ".[engine,test]"
 	touch $@
 
+.venv/.docs-deps: .venv/.engine-deps
+	rm -rf build
+	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation ".[engine,docs]"
+	touch $@
+
 .venv/.engine: .venv/.engine-deps $(SOURCES)
 	rm -rf build
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
 	touch $@
 
 .venv/.test: .venv/.test-deps .venv/.engine
+	touch $@
+
+.venv/.docs: .venv/.docs-deps .venv/.engine
 	touch $@

@@ -1,24 +1,20 @@
-"""Classify, then branch in Python on the answer: the label is one of the choices, by grammar."""
+"""Choose a label by the model's own probabilities, then branch in Python on it: no token is generated."""
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
-
 import ramify as rf
-from ramify.seedling.notation import describe
 
-Urgency = Literal["high", "medium", "low"]
-
-
-class Ticket(TypedDict):
-    urgency: Urgency
+LEVELS = ["high", "medium", "low"]
 
 
 @rf.function
 def route(s: rf.State, text: str) -> str:
-    s += rf.system(f"Extract JSON with fields: {describe(rf.schema(Ticket))}")
-    s += rf.user(text) + rf.assistant(rf.gen("ticket", type=Ticket, max_tokens=20))
-    if s["ticket"]["urgency"] == "high":  # a fence: Python looks at the value
+    s += rf.system("Classify the urgency: high, medium or low.") + rf.user(text)
+    with s.assistant():
+        urgency = s.select("urgency", LEVELS)
+    if max(urgency.probabilities.values()) < 0.6:  # a fence: Python looks at the value
+        return "let a person decide"
+    if urgency == "high":
         return "call the person on duty"
     return "answer within a day"
 

@@ -152,7 +152,9 @@ def show_order(engine: rf.Engine, text: str) -> None:
     print(f"   {report.gens} gens, {report.decoded} tokens generated in {elapsed:.2f} s, {report.deltas} message sent")
     print("   prefill tokens:")
     print(f"     {report.prefill:5d}  computed")
-    print(f"     {report.ideal_prefill:5d}  ideal: each distinct prefix once, and one for each gen that is gone on from")
+    print(
+        f"     {report.ideal_prefill:5d}  ideal: each distinct prefix once, and one for each gen that is gone on from"
+    )
     print(f"     {report.resent_prefill:5d}  a client that resends the text, to a server with a prefix cache")
     print(f"     {report.uncached_prefill:5d}  the same without a prefix cache\n")
 

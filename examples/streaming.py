@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ramify as rf
-from ramify.lang.events import NodeDone, TextDelta
 
 
 @rf.function
@@ -18,6 +17,6 @@ def two_answers(s: rf.State, text: str) -> list[str]:
 if __name__ == "__main__":
     run = two_answers.on("seedling", events=True).start("Repeat: Marcus Aurelius, Lisbon, 4417")
     for event in run.events():
-        if isinstance(event, TextDelta | NodeDone):
+        if isinstance(event, rf.TextDelta | rf.NodeDone):
             print(f"{event.path:<40} {type(event).__name__:<10} {event.text!r}")
     print(run.result())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import ramify as rf
@@ -47,7 +48,12 @@ def test_demo(engine: rf.Engine, capsys: pytest.CaptureFixture[str]) -> None:
     assert answers == ["Maria Lopez", "84.5", "2026-05-04"]
     assert run.report().prefill == run.report().ideal_prefill
     demo.main()
-    assert "prefill tokens:" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "prefill tokens:" in shown
+    assert "answer: 21.3, which is right: Python says 21.30" in shown
+    shares = [line.split()[-2:] for line in shown.split("grammar off   on\n")[1].splitlines()[:4]]
+    assert [int(on) for _, on in shares] >= [9, 9, 9, 9]
+    assert [int(off) for off, _ in shares[1:]] == [0, 0, 0]
 
 
 def test_extraction_with_a_check(engine: rf.Engine) -> None:
@@ -80,7 +86,11 @@ def test_fifty_receipts_add_up_exactly(engine: rf.Engine) -> None:
 
 def test_classification_decides_the_branch(engine: rf.Engine) -> None:
     classification = load("classification")
-    route = classification.route.on(engine)
+    route = classification.route.on(engine, tenant="classification")
+    run = route.start("Right now, please! The server is down.")
+    assert run.result() == "call the person on duty"
+    assert run.report().decoded == 0
+    assert run.report().prefill == run.report().ideal_prefill
     assert route.run("Right now, please! The server is down.") == "call the person on duty"
     assert route.run("Only if you are free. This is about the invoice.") == "answer within a day"
 
@@ -88,10 +98,58 @@ def test_classification_decides_the_branch(engine: rf.Engine) -> None:
 def test_streaming_tells_branches_apart(engine: rf.Engine) -> None:
     streaming = load("streaming")
     text = "Marcus Aurelius, Lisbon, 4417"
-    run = streaming.two_answers.on(engine, events=True).start(f"Repeat: {text}")
+    run = streaming.two_answers.on(engine, events=True, tenant="streaming").start(f"Repeat: {text}")
     assert run.result() == [text, text]
+    assert run.report().prefill == run.report().ideal_prefill
     events = list(run.events())
     for branch in range(2):
         mine = [e for e in events if f"fork[0][{branch}]" in e.path]
-        assert "".join(e.text for e in mine if isinstance(e, streaming.TextDelta)) == text
-        assert [e.text for e in mine if isinstance(e, streaming.NodeDone)] == [text]
+        assert "".join(e.text for e in mine if isinstance(e, rf.TextDelta)) == text
+        assert [e.text for e in mine if isinstance(e, rf.NodeDone)] == [text]
+
+
+def test_a_batch_of_five_hundred_goes_on_where_it_stopped(
+    engine: rf.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = load("batch")
+    monkeypatch.setattr(rf.Program, "on", _on(engine))
+    journal = tmp_path / "tones.jsonl"
+    begun = batch.tone.on("seedling").batch(batch.rows(), key=lambda row: str(row["number"]), journal=journal)
+    first = [next(begun) for _ in range(120)]
+    begun.close()
+    assert all(item.value in ("positive", "negative", "neutral") for item in first)
+    batch.main(str(journal))
+    shown = capsys.readouterr().out
+    resumed = int(shown.split("}, ")[1].split()[0])
+    assert resumed >= 120
+    rest = list(batch.tone.on("seedling").batch(batch.rows(), key=lambda row: str(row["number"]), journal=journal))
+    assert len(rest) == 500 and all(item.resumed for item in rest)
+    expected = ("positive", "negative", "neutral")
+    assert all(item.value == expected[item.index % 3] for item in rest)
+
+
+def _on(engine: rf.Engine) -> Any:
+    """`Program.on` with the tests' engine in place of the one that an example names."""
+    on = rf.Program.on
+
+    def bound(program: Any, name: str, **options: Any) -> Any:
+        assert name == "seedling"
+        return on(program, engine, **options)
+
+    return bound
+
+
+def test_partial_values_grow_field_by_field(engine: rf.Engine) -> None:
+    partial_json = load("partial_json")
+    run = partial_json.read_order.on(engine, events=True).start(partial_json.TEXT)
+    seen = [event.value for event in run.events() if isinstance(event, rf.PartialValue)]
+    order = run.result()
+    assert order == partial_json.Order("Maria Lopez", "Lisbon", 84.5)
+    assert [list(value) for value in seen] == [["customer"], ["customer", "city"], ["customer", "city", "total"]]
+    assert partial_json.Order(**seen[-1]) == order
+
+
+def test_the_unit_tests_of_a_program_pass() -> None:
+    unit_test = load("unit_test")
+    unit_test.test_a_bug_is_asked_about()
+    unit_test.test_an_idea_needs_one_call()

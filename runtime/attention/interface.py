@@ -22,6 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..kernels.prefixes import SharedPrefixes
+from .rotation import Rotation
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -40,24 +43,31 @@ class AttentionBatch:
         table_RP: the slot table, int32, on the device.
         slots_T: the slot each token's KV goes to, int64, on the device.
         chunks: prompt chunks, in the order of their tokens.
-        decode_rows: rows of the decode tokens, host int64, shape (D,).
+        decode_rows: rows of the decode tokens, host int64, shape (D,); empty in a captured step, with `length_bounds`.
+        rows_D: the same, int64, on the device.
         lengths_D: positions each decode token reads, itself included, int64, on the device.
-        length_bounds: upper bounds of `lengths_D`, host int64, shape (D,): what a kernel may size its work by.
+        shared: prefixes that a backend may read once for several decode rows; None without any.
+        length_bounds: upper bounds of `lengths_D`, host int64, shape (D,): what a backend may size its work by.
     """
 
     table_RP: Tensor
     slots_T: Tensor
     chunks: list[Chunk]
     decode_rows: NDArray[np.int64]
+    rows_D: Tensor
     lengths_D: Tensor
     length_bounds: NDArray[np.int64]
+    shared: SharedPrefixes | None = None
 
 
 class StepAttention(Protocol):
     """Attention bound to one step: the index work is done once for all layers of a window."""
 
-    def write(self, layer: int, k_TKH: Tensor, v_TKH: Tensor) -> None:
-        """Put the KV of the step's tokens into their slots, in this layer."""
+    def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
+        """Put the turned keys and the values of the step's tokens into their slots, in this layer.
+
+        Returns the turned queries [T, N, H]; they may take the memory of `q_TNH`.
+        """
         ...
 
     def attend(self, layer: int, q_TNH: Tensor, window: int | None = None) -> Tensor:

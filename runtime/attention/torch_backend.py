@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 from .interface import AttentionBatch, Chunk
 from .kv_pool import KVPool
+from .rotation import Rotation, rotate
 
 SHORTEST_CLASS = 64
 """Lengths up to this share one group: padding them costs less than another call."""
@@ -116,7 +117,12 @@ class TorchStepAttention:
         self._batch = batch
         self._work: dict[int | None, _Work] = {}
 
+    def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
+        self.write(layer, rotate(k_TKH, rotation), v_TKH)
+        return rotate(q_TNH, rotation)
+
     def write(self, layer: int, k_TKH: Tensor, v_TKH: Tensor) -> None:
+        """Put keys, turned already, and values into the slots of the step's tokens."""
         dtype = self._pool.layout.dtype
         self._pool.keys_LSKH[layer].index_copy_(0, self._batch.slots_T, k_TKH.to(dtype))
         self._pool.values_LSKH[layer].index_copy_(0, self._batch.slots_T, v_TKH.to(dtype))

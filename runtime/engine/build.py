@@ -80,6 +80,7 @@ def build_engine(options: EngineOptions) -> Engine:
             slots=options.slots,
             kv_bytes=options.kv_bytes,
             max_rows=options.max_rows,
+            step_tokens=options.step_tokens,
             max_length=options.max_length,
             load_format=options.load_format,
         ),

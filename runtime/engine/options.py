@@ -18,8 +18,9 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         device: a torch device.
         dtype: of weights and KV; "auto" is float32 on a CPU, elsewhere what the checkpoint stores.
         slots: KV slots of the pool; None sizes it by `kv_bytes`.
-        kv_bytes: memory of the KV pool when `slots` is None.
-        max_rows: gens in the batch at most.
+        kv_bytes: memory of the KV pool when `slots` is None; None is 256 MiB on a CPU, and on a GPU what the largest step
+            leaves.
+        max_rows: gens in the batch at most; None is 64 on a CPU and 256 on a GPU.
         max_length: positions of a stream at most; None is the model's context.
         overlap: steps launched ahead, 0 or 1; None is 1 where a device works beside the host and 0 on a CPU.
         step_tokens, chunk_tokens: see `CoreConfig`.
@@ -33,8 +34,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     dtype: Literal["auto", "float32", "float64", "bfloat16", "float16"] = "auto"
     slots: int | None = None
-    kv_bytes: int = 256 << 20
-    max_rows: int = 64
+    kv_bytes: int | None = None
+    max_rows: int | None = None
     max_length: int | None = None
     overlap: Literal[0, 1] | None = None
     step_tokens: int = 8192

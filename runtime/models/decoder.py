@@ -4,8 +4,9 @@ A family file derives from these classes where its models differ, and from nothi
 block brings its own. What is only a matter of numbers (biases, windows, tied heads) is in `ModelConfig`.
 
 A forward computes a flat list of tokens that belong to any rows at any positions; who attends to whom is the business
-of the `StepAttention` it is given. Parameter names are those of the published checkpoints. Norms are computed in
-float32 at least, like the reference; a float64 model, which exists to measure rounding, is float64 but for the angles.
+of the `StepAttention` it is given. Projections of one input are merged into one product; otherwise parameter names are
+those of the published checkpoints (`linear.checkpoint_tensors` says which is where). Norms are computed in float32 at
+least, like the reference; a float64 model, which exists to measure rounding, is float64 but for the angles.
 
 Shapes: T tokens of the step, S sampled tokens, E hidden_size, F intermediate_size, N query heads, K key/value heads,
 H head_dim, V vocab_size.
@@ -13,6 +14,7 @@ H head_dim, V vocab_size.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -20,33 +22,45 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..attention.interface import StepAttention
+from ..attention.rotation import Rotation
+from .block_ops import BlockOps, TorchBlockOps
 from .config import ModelConfig
 from .config_file import ConfigFile
 from .linear import DenseLinear, LinearFactory
-from .rotary import RotaryTable, rotate
+from .rotary import RotaryTable
+
+
+@dataclass(frozen=True)
+class Making:
+    """What every part of a model is made of and with."""
+
+    dtype: torch.dtype
+    device: torch.device
+    linear: LinearFactory
+    ops: BlockOps
 
 
 class RMSNorm(nn.Module):
     """x / rms(x) * weight (Zhang and Sennrich 2019)."""
 
-    def __init__(self, size: int, eps: float, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, size: int, eps: float, make: Making) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(size, dtype=dtype, device=device))
+        self.weight = nn.Parameter(torch.empty(size, dtype=make.dtype, device=make.device))
         self._eps = eps
-        self._wide = torch.promote_types(dtype, torch.float32)
+        self._ops = make.ops
 
-    def forward(self, x_TE: Tensor) -> Tensor:
-        wide_TE = x_TE.to(self._wide)
-        scale_T1 = torch.rsqrt(wide_TE.square().mean(-1, keepdim=True) + self._eps)
-        return self.weight * (wide_TE * scale_T1).to(x_TE.dtype)
+    def forward(self, x: Tensor) -> Tensor:
+        return self._ops.norm(x, self.weight, self._eps)
+
+    def behind(self, x_TE: Tensor, residual_TE: Tensor) -> tuple[Tensor, Tensor]:
+        """(norm of x + residual, x + residual)."""
+        return self._ops.add_norm(x_TE, residual_TE, self.weight, self._eps)
 
 
 class GroupedQueryAttention(nn.Module):
     """N / K query heads read each key/value head (Ainslie et al. 2023), over the layer's window of the past."""
 
-    def __init__(
-        self, config: ModelConfig, layer: int, linear: LinearFactory, dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, config: ModelConfig, layer: int, make: Making) -> None:
         super().__init__()
         self._layer = layer
         self._window = config.windows[layer]
@@ -56,25 +70,21 @@ class GroupedQueryAttention(nn.Module):
         name = f"model.layers.{layer}.self_attn"
         query_size = config.num_heads * config.head_dim
         kv_size = config.num_kv_heads * config.head_dim
-        bias = config.biases.qkv
-        self.q_proj = linear(f"{name}.q_proj", config.hidden_size, query_size, bias=bias)
-        self.k_proj = linear(f"{name}.k_proj", config.hidden_size, kv_size, bias=bias)
-        self.v_proj = linear(f"{name}.v_proj", config.hidden_size, kv_size, bias=bias)
-        self.o_proj = linear(f"{name}.o_proj", query_size, config.hidden_size, bias=config.biases.output)
+        self._sizes = (query_size, kv_size, kv_size)
+        parts = {f"{name}.q_proj": query_size, f"{name}.k_proj": kv_size, f"{name}.v_proj": kv_size}
+        self.qkv_proj = make.linear.merged(parts, config.hidden_size, bias=config.biases.qkv)
+        self.o_proj = make.linear(f"{name}.o_proj", query_size, config.hidden_size, bias=config.biases.output)
 
     def heads(self, x_TE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [T, N, H], keys and values [T, K, H] of the tokens, not yet rotated."""
-        return (
-            self.q_proj(x_TE).view(-1, self._num_heads, self._head_dim),
-            self.k_proj(x_TE).view(-1, self._num_kv_heads, self._head_dim),
-            self.v_proj(x_TE).view(-1, self._num_kv_heads, self._head_dim),
-        )
+        """Queries [T, N, H], keys and values [T, K, H] of the tokens, not yet rotated; views of one tensor."""
+        q, k, v = self.qkv_proj(x_TE).split_with_sizes(self._sizes, dim=1)
+        N, K, H = self._num_heads, self._num_kv_heads, self._head_dim
+        return q.view(-1, N, H), k.view(-1, K, H), v.view(-1, K, H)
 
-    def forward(self, x_TE: Tensor, rotation: tuple[Tensor, Tensor], attention: StepAttention) -> Tensor:
-        q_TNH, k_TKH, v_TKH = self.heads(x_TE)
+    def forward(self, x_TE: Tensor, rotation: Rotation, attention: StepAttention) -> Tensor:
         # All of the step's KV first: a row may read what another row computes in this very step.
-        attention.write(self._layer, rotate(k_TKH, rotation), v_TKH)
-        mixed_TNH = attention.attend(self._layer, rotate(q_TNH, rotation), self._window)
+        q_TNH = attention.rotate_and_write(self._layer, *self.heads(x_TE), rotation)
+        mixed_TNH = attention.attend(self._layer, q_TNH, self._window)
         output: Tensor = self.o_proj(mixed_TNH.flatten(1))
         return output
 
@@ -82,71 +92,64 @@ class GroupedQueryAttention(nn.Module):
 class GatedMLP(nn.Module):
     """SwiGLU (Shazeer 2020)."""
 
-    def __init__(self, config: ModelConfig, layer: int, linear: LinearFactory) -> None:
+    def __init__(self, config: ModelConfig, layer: int, make: Making) -> None:
         super().__init__()
         name = f"model.layers.{layer}.mlp"
         E, F_, bias = config.hidden_size, config.intermediate_size, config.biases.mlp
-        self.gate_proj = linear(f"{name}.gate_proj", E, F_, bias=bias)
-        self.up_proj = linear(f"{name}.up_proj", E, F_, bias=bias)
-        self.down_proj = linear(f"{name}.down_proj", F_, E, bias=bias)
+        self.gate_up_proj = make.linear.merged({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
+        self.down_proj = make.linear(f"{name}.down_proj", F_, E, bias=bias)
+        self._ops = make.ops
 
     def forward(self, x_TE: Tensor) -> Tensor:
-        gated_TF = F.silu(self.gate_proj(x_TE)) * self.up_proj(x_TE)
-        output: Tensor = self.down_proj(gated_TF)
+        output: Tensor = self.down_proj(self._ops.gated_silu(self.gate_up_proj(x_TE)))
         return output
 
 
 class DecoderBlock(nn.Module):
-    """Attention and MLP, each behind a norm and added to the residual stream."""
+    """Attention and MLP, each behind a norm and added to the residual stream.
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        layer: int,
-        linear: LinearFactory,
-        attention: type[GroupedQueryAttention],
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
+    A part's output is added by the norm of the part behind it, so a block takes and returns a sum in two terms.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int, attention: type[GroupedQueryAttention], make: Making) -> None:
         super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype, device)
-        self.self_attn = attention(config, layer, linear, dtype, device)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype, device)
-        self.mlp = GatedMLP(config, layer, linear)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, make)
+        self.self_attn = attention(config, layer, make)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, make)
+        self.mlp = GatedMLP(config, layer, make)
 
-    def forward(self, x_TE: Tensor, rotation: tuple[Tensor, Tensor], attention: StepAttention) -> Tensor:
-        x_TE = x_TE + self.self_attn(self.input_layernorm(x_TE), rotation, attention)
-        x_TE = x_TE + self.mlp(self.post_attention_layernorm(x_TE))
-        return x_TE
+    def forward(
+        self, x_TE: Tensor, residual_TE: Tensor | None, rotation: Rotation, attention: StepAttention
+    ) -> tuple[Tensor, Tensor]:
+        if residual_TE is None:
+            normed_TE, residual_TE = self.input_layernorm(x_TE), x_TE
+        else:
+            normed_TE, residual_TE = self.input_layernorm.behind(x_TE, residual_TE)
+        mixed_TE = self.self_attn(normed_TE, rotation, attention)
+        normed_TE, residual_TE = self.post_attention_layernorm.behind(mixed_TE, residual_TE)
+        return self.mlp(normed_TE), residual_TE
 
 
 class Decoder(nn.Module):
     """Embeddings, blocks and the last norm."""
 
     def __init__(
-        self,
-        config: ModelConfig,
-        linear: LinearFactory,
-        attention: type[GroupedQueryAttention],
-        dtype: torch.dtype,
-        device: torch.device,
-        max_length: int,
+        self, config: ModelConfig, attention: type[GroupedQueryAttention], make: Making, max_length: int
     ) -> None:
         super().__init__()
-        embedding = nn.Embedding(config.vocab_size, config.hidden_size, dtype=dtype, device="meta")
-        self.embed_tokens = embedding.to_empty(device=device)
-        self.layers = nn.ModuleList(
-            DecoderBlock(config, layer, linear, attention, dtype, device) for layer in range(config.num_layers)
-        )
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype, device)
-        self._rotary = RotaryTable(config, max_length, dtype, device)
+        embedding = nn.Embedding(config.vocab_size, config.hidden_size, dtype=make.dtype, device="meta")
+        self.embed_tokens = embedding.to_empty(device=make.device)
+        self.layers = nn.ModuleList(DecoderBlock(config, layer, attention, make) for layer in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, make)
+        self._rotary = RotaryTable(config, max_length, make.dtype, make.device)
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, attention: StepAttention) -> Tensor:
         x_TE: Tensor = self.embed_tokens(ids_T)
+        residual_TE: Tensor | None = None
         rotation = self._rotary.at(positions_T)
         for block in self.layers:
-            x_TE = block(x_TE, rotation, attention)
-        return x_TE
+            x_TE, residual_TE = block(x_TE, residual_TE, rotation, attention)
+        return x_TE if residual_TE is None else residual_TE + x_TE
 
 
 class DecoderForCausalLM(nn.Module):
@@ -156,6 +159,8 @@ class DecoderForCausalLM(nn.Module):
 
     Args:
         max_length: positions a row can have; the rotary table's length.
+        linear: makes the projections; plain dense ones by default.
+        ops: what is computed between them; plain torch by default.
     """
 
     config_file: ClassVar[type[ConfigFile]]
@@ -169,12 +174,13 @@ class DecoderForCausalLM(nn.Module):
         device: torch.device,
         max_length: int,
         linear: LinearFactory | None = None,
+        ops: BlockOps | None = None,
     ) -> None:
         super().__init__()
-        linear = linear or DenseLinear(dtype, device)
-        self.model = Decoder(config, linear, self.attention_class, dtype, device, max_length)
+        make = Making(dtype, device, linear or DenseLinear(dtype, device), ops or TorchBlockOps())
+        self.model = Decoder(config, self.attention_class, make, max_length)
         if not config.tie_word_embeddings:
-            self.lm_head = linear("lm_head", config.hidden_size, config.vocab_size, bias=False)
+            self.lm_head = make.linear("lm_head", config.hidden_size, config.vocab_size, bias=False)
         self._tied = config.tie_word_embeddings
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, attention: StepAttention) -> Tensor:

@@ -9,13 +9,31 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class LinearFactory(Protocol):
-    """Makes the layer `name`: [..., in_features] -> [..., out_features]. Its parameters hold garbage until loaded."""
+    """Makes linear layers [..., in_features] -> [..., out_features]. Their parameters hold garbage until loaded."""
 
-    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module: ...
+    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
+        """The layer `name`."""
+        ...
+
+    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
+        """Layers of one input as one: their outputs side by side. `names`: each one's out_features, in order."""
+        ...
+
+
+class MergedLinear(nn.Linear):
+    """Several linear layers of one input, one product: rows of the weight belong to one part after the other.
+
+    Attributes:
+        parts: last component of each part's name in the checkpoint -> its out_features.
+    """
+
+    def __init__(self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype) -> None:
+        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, device="meta")
+        self.parts = parts
 
 
 class DenseLinear:
@@ -26,6 +44,26 @@ class DenseLinear:
         self._device = device
 
     def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
-        # Made without memory first: torch's own initial values would be computed to be overwritten.
+        # On no device first: torch's own initial values would be computed to be overwritten.
         layer = nn.Linear(in_features, out_features, bias=bias, dtype=self._dtype, device="meta")
         return layer.to_empty(device=self._device)
+
+    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
+        parts = {name.rpartition(".")[2]: size for name, size in names.items()}
+        layer = MergedLinear(parts, in_features, bias=bias, dtype=self._dtype)
+        return layer.to_empty(device=self._device)
+
+
+def checkpoint_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Where each tensor of a checkpoint goes, by its name there: a parameter, or its part of a merged one (a view)."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if isinstance(module, MergedLinear):
+                parent = prefix.rpartition(".")[0]
+                views = parameter.detach().split(tuple(module.parts.values()))
+                for part, view in zip(module.parts, views, strict=True):
+                    tensors[f"{parent}.{part}.{name}"] = view
+            else:
+                tensors[f"{prefix}.{name}"] = parameter.detach()
+    return tensors

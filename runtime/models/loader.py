@@ -15,13 +15,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...errors import ModelNotFound, UnsupportedModel
+from ..progress import loading_weights
 from .config import ModelConfig
+from .linear import checkpoint_tensors
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 MAX_INDEX_BYTES = 64 << 20
 STORED_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 NAMES_SHOWN = 5
+
+SAME_EVERYWHERE = 1 << 27
+"""Random weights of a model of at most so many values do not depend on its device."""
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -75,18 +80,21 @@ def load_weights(model: nn.Module, config: ModelConfig, directory: Path) -> None
         ModelNotFound: a file is missing.
         UnsupportedModel: a file is damaged, or its tensors are not exactly those of the model.
     """
-    parameters = dict(model.named_parameters())
+    parameters = checkpoint_tensors(model)
     missing = set(parameters)
     unexpected: list[str] = []
-    for path in weight_files(directory):
-        for name, tensor in _tensors(path):
-            if name in missing:
-                _fill(parameters[name], tensor, name, path)
-                missing.discard(name)
-            elif name in parameters:
-                raise UnsupportedModel(f"the tensor {name!r} is stored twice", where=str(path))
-            elif not _ignored(name, config):
-                unexpected.append(name)
+    files = weight_files(directory)
+    with loading_weights(files) as loaded:
+        for path in files:
+            for name, tensor in _tensors(path):
+                if name in missing:
+                    _fill(parameters[name], tensor, name, path)
+                    missing.discard(name)
+                elif name in parameters:
+                    raise UnsupportedModel(f"the tensor {name!r} is stored twice", where=str(path))
+                elif not _ignored(name, config):
+                    unexpected.append(name)
+                loaded(path, tensor.nbytes)
     if missing:
         raise UnsupportedModel(
             f"the weights lack {len(missing)} tensors of the model: {_some(missing)}",
@@ -102,18 +110,24 @@ def load_weights(model: nn.Module, config: ModelConfig, directory: Path) -> None
 
 
 def fill_random(model: nn.Module, config: ModelConfig, seed: int = 0) -> None:
-    """Random weights: norms 1, the rest normal with `initializer_range`, the same numbers on every device.
+    """Random weights: norms 1, the rest normal with `initializer_range`.
 
-    For tests and for measuring speed without a download (`load_format="dummy"`).
+    For tests and for measuring speed without a download (`load_format="dummy"`). A model of up to `SAME_EVERYWHERE`
+    values gets the same numbers on every device; a larger one draws them where it lies, which takes a second instead of
+    minutes.
     """
-    generator = torch.Generator().manual_seed(seed)
+    tensors = checkpoint_tensors(model)
+    device = next(iter(tensors.values())).device
+    if sum(tensor.numel() for tensor in tensors.values()) <= SAME_EVERYWHERE:
+        device = torch.device("cpu")
+    generator = torch.Generator(device).manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, tensor in tensors.items():
             if name.endswith("norm.weight"):
-                parameter.fill_(1.0)
+                tensor.fill_(1.0)
             else:
-                values = torch.empty(parameter.shape, dtype=torch.float32)
-                parameter.copy_(values.normal_(0.0, config.initializer_range, generator=generator))
+                values = torch.empty(tensor.shape, dtype=torch.float32, device=device)
+                tensor.copy_(values.normal_(0.0, config.initializer_range, generator=generator))
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -129,7 +143,7 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
         ) from error
 
 
-def _fill(parameter: nn.Parameter, tensor: Tensor, name: str, path: Path) -> None:
+def _fill(parameter: Tensor, tensor: Tensor, name: str, path: Path) -> None:
     if tensor.shape != parameter.shape:
         raise UnsupportedModel(
             f"the tensor {name!r} has shape {list(tensor.shape)}, the model expects {list(parameter.shape)}",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .config import Biases, ModelConfig
-from .decoder import DecoderForCausalLM, GroupedQueryAttention, RMSNorm
-from .linear import LinearFactory
+from .decoder import DecoderForCausalLM, GroupedQueryAttention, Making, RMSNorm
 from .qwen2 import Qwen2File
 
 
@@ -24,12 +22,10 @@ class Qwen3File(Qwen2File, frozen=True, kw_only=True):
 class Qwen3Attention(GroupedQueryAttention):
     """One norm for all query heads and one for all key heads, before the rotation."""
 
-    def __init__(
-        self, config: ModelConfig, layer: int, linear: LinearFactory, dtype: torch.dtype, device: torch.device
-    ) -> None:
-        super().__init__(config, layer, linear, dtype, device)
-        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps, dtype, device)
-        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps, dtype, device)
+    def __init__(self, config: ModelConfig, layer: int, make: Making) -> None:
+        super().__init__(config, layer, make)
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps, make)
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps, make)
 
     def heads(self, x_TE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q_TNH, k_TKH, v_TKH = super().heads(x_TE)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...errors import ModelNotFound, UnsupportedModel
 from ..attention.interface import StepAttention
+from .block_ops import TritonBlockOps
 from .config import ModelConfig
 from .decoder import DecoderForCausalLM
 from .llama import LlamaForCausalLM
@@ -84,11 +85,16 @@ def parse_config(data: bytes, *, where: str = "config.json") -> ModelConfig:
 
 
 def build_model(
-    config: ModelConfig, *, dtype: torch.dtype, device: torch.device, max_length: int
+    config: ModelConfig, *, dtype: torch.dtype, device: torch.device, max_length: int, kernels: bool = False
 ) -> DecoderForCausalLM:
-    """The model of `config.architecture`, its parameters not yet loaded. Raises UnsupportedModel."""
+    """The model of `config.architecture`, its parameters not yet loaded; with `kernels`, computed by Triton's.
+
+    Raises UnsupportedModel.
+    """
     family = _family(config.architecture, "config.json")
-    return family(config, dtype=dtype, device=device, max_length=max_length)
+    if not kernels:
+        return family(config, dtype=dtype, device=device, max_length=max_length)
+    return family(config, dtype=dtype, device=device, max_length=max_length, ops=TritonBlockOps())
 
 
 def _family(architecture: str, where: str) -> type[DecoderForCausalLM]:

@@ -3,7 +3,7 @@
 The table makes a rotation a function of the position alone: no shape of a batch, no vector tail can change its last
 bit. Angles are computed in float32 whatever the model's dtype, as the published Llama models were trained.
 
-Shapes: T tokens of the step, P positions, H head_dim, n heads of any kind.
+Shapes: T tokens of the step, P positions, H head_dim.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..attention.rotation import Rotation
 from .config import DefaultRope, LinearRope, Llama3Rope, ModelConfig, RopeScaling
 
 
@@ -45,15 +46,6 @@ class RotaryTable:
         self._cos_PH = angle_PH.cos().to(dtype=dtype, device=device)
         self._sin_PH = angle_PH.sin().to(dtype=dtype, device=device)
 
-    def at(self, positions_T: Tensor) -> tuple[Tensor, Tensor]:
-        """(cos, sin) of the step's tokens, each [T, 1, H / 2]: all heads of a token turn alike."""
-        cos_TH = self._cos_PH.index_select(0, positions_T)
-        sin_TH = self._sin_PH.index_select(0, positions_T)
-        return cos_TH.unsqueeze(1), sin_TH.unsqueeze(1)
-
-
-def rotate(x_TnH: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn pair i = (x[i], x[i + H / 2]) of every head by its angle; [T, n, H] -> [T, n, H]."""
-    cos, sin = rotation
-    first, second = x_TnH.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    def at(self, positions_T: Tensor) -> Rotation:
+        """Cosines and sines of the step's tokens: all heads of a token turn alike."""
+        return Rotation(self._cos_PH.index_select(0, positions_T), self._sin_PH.index_select(0, positions_T))

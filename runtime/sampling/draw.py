@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..kernels.transfer import upload
 from ..protocol.philox import Purpose
 from .params import ParamsArray
 from .philox import uniform
@@ -44,7 +45,7 @@ def draw(logits_SV: Tensor, params: ParamsArray, positions_S: Tensor) -> Tensor:
     if random.size == len(params):
         ids_S = _draw_random(logits_SV, best_S, params, positions_S)
     elif random.size:
-        index = torch.from_numpy(random).to(logits_SV.device)
+        index = upload(random, logits_SV.device)
         drawn = _draw_random(logits_SV[index], best_S[index], params[random], positions_S[index])
         ids_S = greedy_ids_S.index_copy(0, index, drawn)
     return torch.where(best_S.isfinite(), ids_S, NO_TOKEN)
@@ -60,7 +61,7 @@ def _draw_random(logits_SV: Tensor, best_S: Tensor, params: ParamsArray, positio
     if floor_S1 is not None:
         weight_SV = weight_SV.masked_fill(relative_SV < floor_S1, 0.0)
     cumulative_SV = weight_SV.cumsum(dim=1)
-    u_S = uniform(torch.from_numpy(params["key"].copy()).to(device), positions_S, Purpose.TOKEN)
+    u_S = uniform(upload(params["key"].copy(), device), positions_S, Purpose.TOKEN)
     # u < 1, so the target stays below the total, also after rounding. A parallel prefix sum may round upward inside a
     # run of zero weights, hence the second condition: what was cut or masked can never be drawn.
     target_S1 = u_S.unsqueeze(1) * cumulative_SV[:, -1:]
@@ -87,7 +88,7 @@ def threshold(relative_SV: Tensor, params: ParamsArray) -> Tensor | None:
         return floor_S1
     if floor_S1 is None:
         floor_S1 = torch.full((len(params), 1), -torch.inf, dtype=torch.float64, device=relative_SV.device)
-    index = torch.from_numpy(cut).to(relative_SV.device)
+    index = upload(cut, relative_SV.device)
     nucleus = _top_k_top_p_threshold(relative_SV[index], params["top_k"][cut], params["top_p"][cut])
     floor_S1[index] = torch.maximum(floor_S1[index], nucleus)
     return floor_S1
@@ -98,7 +99,7 @@ def _top_k_top_p_threshold(x_SV: Tensor, top_k: NDArray[np.int64], top_p: NDArra
     k = np.where((top_k > 0) & (top_k < vocab_size), top_k, vocab_size)
     # Rows that all have a top-k need only the longest of their prefixes sorted; one row without needs everything.
     sorted_SK = x_SV.topk(int(k.max()), dim=1).values if k.max() < vocab_size else x_SV.sort(dim=1, descending=True)[0]
-    last_S1 = torch.from_numpy(k - 1).to(x_SV.device).unsqueeze(1)
+    last_S1 = upload(k - 1, x_SV.device).unsqueeze(1)
     floor_S1 = sorted_SK.gather(1, last_S1)
     if not (top_p < 1.0).any():
         return floor_S1
@@ -107,9 +108,9 @@ def _top_k_top_p_threshold(x_SV: Tensor, top_k: NDArray[np.int64], top_p: NDArra
     reached_SK = sorted_SK.exp().cumsum(dim=1) >= _column(top_p, x_SV.device) * total_S1
     found_S1, first_S1 = reached_SK.to(torch.uint8).max(dim=1, keepdim=True)
     nucleus_S1 = torch.where(found_S1 > 0, sorted_SK.gather(1, first_S1), floor_S1)
-    whole_S1 = torch.from_numpy(top_p >= 1.0).to(x_SV.device).unsqueeze(1)
+    whole_S1 = upload(top_p >= 1.0, x_SV.device).unsqueeze(1)
     return torch.maximum(floor_S1, nucleus_S1.masked_fill(whole_S1, -torch.inf))
 
 
 def _column(values: NDArray[np.float64], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(device).unsqueeze(1)
+    return upload(np.ascontiguousarray(values), device).unsqueeze(1)

@@ -8,6 +8,9 @@ Shapes: L rows that asked, V vocab_size, K alternatives of the row that asked fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,27 +20,54 @@ from ..protocol.plan import Logprobs
 from ..protocol.tokens import pack
 
 
-def report(logits_LV: Tensor, ids_L: Tensor, index: NDArray[np.int64], counts: NDArray[np.int64]) -> Logprobs:
-    """The `Logprobs` message of rows `index`, whose raw logits and sampled ids are given.
+class Measured(NamedTuple):
+    """What is known of L samples on the device: log probabilities of the sampled ids, [L], and the alternatives."""
+
+    sampled_L: Tensor
+    top_ids_LK: Tensor
+    top_logprobs_LK: Tensor
+
+
+def measure(logits_LV: Tensor, ids_L: Tensor, count: int) -> Measured:
+    """The log probabilities of the sampled ids and of the `count` most likely ones.
 
     Args:
         logits_LV: raw logits, any float dtype.
-        ids_L: sampled ids, int64, all of them in the vocabulary.
-        index: indexes into the plan's `sample_rows`, shape (L,).
-        counts: alternatives each row asked for, at least 0, shape (L,).
+        ids_L: sampled ids, int64; what is measured of a negative one means nothing.
     """
-    counts = np.minimum(counts, logits_LV.shape[1])
     logprobs_LV = logits_LV.to(torch.float32).log_softmax(dim=1)
-    sampled_L = logprobs_LV.gather(1, ids_L.unsqueeze(1)).squeeze(1)
-    top_ids_LK = top_ids(logprobs_LV, int(counts.max()))
-    top_logprobs_LK = logprobs_LV.gather(1, top_ids_LK)
+    sampled_L = logprobs_LV.gather(1, ids_L.clamp(min=0).unsqueeze(1)).squeeze(1)
+    top_ids_LK = top_ids(logprobs_LV, min(count, logits_LV.shape[1]))
+    return Measured(sampled_L, top_ids_LK, logprobs_LV.gather(1, top_ids_LK))
+
+
+def concatenate(parts: Sequence[Measured]) -> Measured:
+    """Samples measured in several parts, with the same count, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Measured(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def report(
+    measured: Sequence[NDArray[Any]], drawn: NDArray[np.int64], index: NDArray[np.int64], counts: NDArray[np.int64]
+) -> Logprobs:
+    """The `Logprobs` message of the samples `drawn`.
+
+    Args:
+        measured: the three arrays of `Measured`, on the host.
+        drawn: which of its L samples are reported.
+        index: their indexes into the plan's `sample_rows`.
+        counts: alternatives each of them asked for, at least 0.
+    """
+    sampled_L, top_ids_LK, top_logprobs_LK = (values[drawn] for values in measured)
+    counts = np.minimum(counts, top_ids_LK.shape[1])
     asked_LK = np.arange(top_ids_LK.shape[1]) < counts[:, None]
     return Logprobs(
         index=pack(index.astype(np.int32)),
-        sampled=_float32_bytes(sampled_L.cpu().numpy()),
+        sampled=_float32_bytes(sampled_L),
         top_counts=pack(counts.astype(np.int32)),
-        top_ids=pack(top_ids_LK.cpu().numpy()[asked_LK].astype(np.int32)),
-        top_logprobs=_float32_bytes(top_logprobs_LK.cpu().numpy()[asked_LK]),
+        top_ids=pack(top_ids_LK[asked_LK].astype(np.int32)),
+        top_logprobs=_float32_bytes(top_logprobs_LK[asked_LK]),
     )
 
 

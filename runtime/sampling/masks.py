@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 from torch import Tensor
+
+from ..kernels.transfer import upload
 
 
 def words_per_row(vocab_size: int) -> int:
@@ -21,5 +23,5 @@ def unpack_masks(packed_MB: Tensor, vocab_size: int) -> Tensor:
     Returns:
         bool, shape [M, vocab_size].
     """
-    bit_8 = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=packed_MB.device)
+    bit_8 = upload(np.array([1 << bit for bit in range(8)], dtype=np.uint8), packed_MB.device)
     return (packed_MB.unsqueeze(-1) & bit_8).ne(0).flatten(1)[:, :vocab_size]

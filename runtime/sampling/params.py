@@ -48,3 +48,11 @@ def penalised(params: ParamsArray) -> NDArray[np.bool_]:
     """Which rows have a penalty that is not neutral."""
     mask: NDArray[np.bool_] = (params["presence"] != 0.0) | (params["frequency"] != 0.0) | (params["repetition"] != 1.0)
     return mask
+
+
+def plain(params: ParamsArray, vocab_size: int) -> NDArray[np.bool_]:
+    """Which rows ask for no more than the most likely token, or a draw from all of them at a temperature."""
+    cut = (params["top_p"] < 1.0) | (params["min_p"] > 0.0)
+    cut |= (params["top_k"] > 0) & (params["top_k"] < vocab_size)
+    mask: NDArray[np.bool_] = ~penalised(params) & ((params["temperature"] == 0.0) | ~cut)
+    return mask

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import WorkerError
+from ..kernels.transfer import upload
 from ..protocol.tokens import IntArray
 from .params import ParamsArray
 
@@ -42,8 +43,9 @@ class PenaltyCounts:
         entry = self._free.pop()
         self._entry_of_row[row] = entry
         self._in_prompt_CV[entry] = False
-        self._in_prompt_CV[entry, self._checked(prompt_ids)] = True
-        self._count_CV[entry] = torch.bincount(self._checked(output_ids), minlength=self._vocab_size)
+        self._in_prompt_CV[entry, self._upload(self._checked(prompt_ids))] = True
+        counts = np.bincount(self._checked(output_ids), minlength=self._vocab_size)
+        self._count_CV[entry] = self._upload(counts)
 
     def close(self, row: int) -> None:
         """Forget `row`, if it was counted."""
@@ -72,7 +74,7 @@ class PenaltyCounts:
         generated_SV = count_SV > 0
         seen_SV = generated_SV | self._in_prompt_CV.index_select(0, entries)
         repetition, frequency, presence = (
-            torch.from_numpy(params[name].copy()).to(device=self._device, dtype=logits_SV.dtype).unsqueeze(1)
+            upload(params[name].copy(), self._device).to(logits_SV.dtype).unsqueeze(1)
             for name in ("repetition", "frequency", "presence")
         )
         repeated_SV = torch.where(logits_SV > 0, logits_SV / repetition, logits_SV * repetition)
@@ -87,10 +89,10 @@ class PenaltyCounts:
         self._count_CV = torch.cat((self._count_CV, self._count_CV.new_zeros(shape)))
         self._free.extend(range(entries, entries + added))
 
-    def _checked(self, ids: IntArray) -> Tensor:
+    def _checked(self, ids: IntArray) -> NDArray[np.int64]:
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self._vocab_size:
             raise WorkerError(f"a token id is outside the vocabulary of {self._vocab_size}", where="RowOpen")
-        return self._upload(ids.astype(np.int64))
+        return ids.astype(np.int64)
 
     def _upload(self, values: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(values).to(self._device)
+        return upload(values, self._device)

@@ -10,9 +10,11 @@ device torch runs on; its low 64 bits are right all the same, and they are all t
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..kernels.transfer import upload
 from ..protocol.philox import MULTIPLIERS, ROUNDS, WEYL, WORD, Purpose
 
 
@@ -27,8 +29,8 @@ def philox4x32(counter_N4: Tensor, key_N2: Tensor) -> Tensor:
         int64 words in [0, 2**32), shape [N, 4].
     """
     device = counter_N4.device
-    multiplier_2 = torch.tensor(MULTIPLIERS, dtype=torch.int64, device=device)
-    weyl_2 = torch.tensor(WEYL, dtype=torch.int64, device=device)
+    multiplier_2 = upload(np.array(MULTIPLIERS, dtype=np.int64), device)
+    weyl_2 = upload(np.array(WEYL, dtype=np.int64), device)
     round_1 = torch.arange(ROUNDS, dtype=torch.int64, device=device).view(-1, 1, 1)
     round_keys = ((key_N2 + round_1 * weyl_2) & WORD).unbind(0)
     factors_N2, others_N2 = counter_N4[:, 0::2], counter_N4[:, 1::2]

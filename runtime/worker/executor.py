@@ -31,8 +31,12 @@ class Executor(Protocol):
         """Raises WorkerError after `close`, or when the handler has died."""
         ...
 
+    def answer(self, job: Callable[[], None]) -> None:
+        """For the handler: run `job`, which may wait for the device, without holding up commands; jobs keep order."""
+        ...
+
     def close(self) -> None:
-        """Return when every command submitted so far has run. May be called again."""
+        """Return when every command submitted so far has run, and every answer. May be called again."""
         ...
 
 
@@ -50,25 +54,34 @@ class InlineExecutor:
             raise WorkerError("the worker is closed")
         self._handler(command)
 
+    def answer(self, job: Callable[[], None]) -> None:
+        job()
+
     def close(self) -> None:
         self._handler = None
 
 
 class ThreadExecutor:
-    """Runs commands on one daemon thread. `submit` and `close` belong to one caller; `close` is not for the handler."""
+    """Runs commands on one daemon thread and answers on another. `submit` and `close` belong to one caller; `close` is
+    not for the handler."""
 
     def __init__(self, name: str = "ramify-worker") -> None:
         self._name = name
         self._queue: queue.SimpleQueue[WorkerCommand | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._answers: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._death: Exception | None = None
 
     def start(self, handler: Handler) -> None:
-        self._thread = threading.Thread(target=self._run, args=(handler,), name=self._name, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, args=(handler,), name=self._name, daemon=True),
+            threading.Thread(target=self._run_answers, name=f"{self._name}-answers", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, command: WorkerCommand) -> None:
-        if self._thread is None:
+        if not self._threads:
             raise WorkerError("the worker is closed")
         if self._death is not None:
             raise WorkerError(f"the worker's thread died: {self._death!r}") from self._death
@@ -78,18 +91,31 @@ class ThreadExecutor:
             )
         self._queue.put(command)
 
+    def answer(self, job: Callable[[], None]) -> None:
+        self._answers.put(job)
+
     def close(self) -> None:
-        if self._thread is None:
+        if not self._threads:
             return
         self._queue.put(None)
-        self._thread.join()
-        self._thread = None
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
 
     def _run(self, handler: Handler) -> None:
-        while (command := self._queue.get()) is not None:
-            try:
+        try:
+            while (command := self._queue.get()) is not None:
                 handler(command)
-            except Exception as error:
-                # A step's own failure is an answer, not an exception: only the reply callback can bring us here.
+        except Exception as error:
+            # A step's own failure is an answer, not an exception: only the reply callback can bring us here.
+            self._death = error
+        finally:
+            self._answers.put(None)
+
+    def _run_answers(self) -> None:
+        while (job := self._answers.get()) is not None:
+            try:
+                job()
+            except Exception as error:  # as above
                 self._death = error
                 return

@@ -63,6 +63,7 @@ def test_a_mixed_step_equals_naive_attention(heads: int, kv_heads: int, windows:
         slots_T=torch.from_numpy(own).long(),
         chunks=chunks,
         decode_rows=decode_rows,
+        rows_D=torch.from_numpy(decode_rows),
         lengths_D=torch.from_numpy(decode_lengths),
         length_bounds=decode_lengths + np.array([4, 0]),  # a bound may be above the length
     )
@@ -98,6 +99,7 @@ def test_a_long_chunk_in_pieces_equals_naive_attention(start: int, window: int |
         slots_T=torch.from_numpy(slots[start:]),
         chunks=[Chunk(0, start, count)],
         decode_rows=np.empty(0, np.int64),
+        rows_D=torch.empty(0, dtype=torch.int64),
         lengths_D=torch.empty(0, dtype=torch.int64),
         length_bounds=np.empty(0, np.int64),
     )
@@ -117,6 +119,7 @@ def test_layers_of_different_windows_share_a_step_in_any_order() -> None:
         slots_T=torch.arange(9),
         chunks=[Chunk(0, 0, 9)],
         decode_rows=np.empty(0, np.int64),
+        rows_D=torch.empty(0, dtype=torch.int64),
         lengths_D=torch.empty(0, dtype=torch.int64),
         length_bounds=np.empty(0, np.int64),
     )
@@ -137,6 +140,7 @@ def test_a_layer_leaves_the_others_alone() -> None:
         slots_T=torch.tensor([3, 1]),
         chunks=[Chunk(0, 0, 2)],
         decode_rows=np.empty(0, np.int64),
+        rows_D=torch.empty(0, dtype=torch.int64),
         lengths_D=torch.empty(0, dtype=torch.int64),
         length_bounds=np.empty(0, np.int64),
     )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ramify.errors import ModelNotFound, UnsupportedModel
 from ramify.runtime.models.config import ModelConfig
+from ramify.runtime.models.linear import checkpoint_tensors
 from ramify.runtime.models.loader import fill_random, load_weights
 from ramify.runtime.models.registry import build_model, load_config
 from reference import reference_model
@@ -24,7 +25,7 @@ def _build(directory: Path, dtype: torch.dtype = torch.float32) -> tuple[nn.Modu
 def _load(directory: Path, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
     model, config = _build(directory, dtype)
     load_weights(model, config, directory)
-    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+    return checkpoint_tensors(model)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_random_weights_come_from_the_seed_and_have_the_configs_scale(directory:
     for dtype, seed in ((torch.float32, 7), (torch.float64, 7), (torch.float32, 8)):
         model, config = _build(directory, dtype)
         fill_random(model, config, seed)
-        weights.append({name: parameter.detach().float() for name, parameter in model.named_parameters()})
+        weights.append({name: tensor.float() for name, tensor in checkpoint_tensors(model).items()})
     name = "model.layers.2.mlp.up_proj.weight"
     assert torch.equal(weights[0][name], weights[1][name])
     assert not torch.equal(weights[0][name], weights[2][name])

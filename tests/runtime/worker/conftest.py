@@ -1,12 +1,20 @@
-"""`step_builder` and `mini_core` are modules beside the tests, also for the tests of the models."""
+"""`step_builder` and `mini_core` are modules beside the tests, also for the tests of the models.
+
+On a CPU the kernels run in Triton's interpreter, which must be chosen before Triton is imported.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -70,6 +70,43 @@ def test_a_reply_callback_that_raises_is_reported_by_the_next_submit() -> None:
     executor.close()
 
 
+def test_answers_wait_without_holding_up_commands_and_keep_order() -> None:
+    gate, handled, answered = threading.Event(), list[WorkerCommand](), list[int]()
+    both = threading.Event()
+    executor = ThreadExecutor()
+
+    def handle(command: WorkerCommand) -> None:
+        handled.append(command)
+        executor.answer(lambda: (gate.wait(10), answered.append(command.step))[-1])
+        if len(handled) == 2:
+            both.set()
+
+    executor.start(handle)
+    executor.submit(StepMasks(0))
+    executor.submit(StepMasks(1))
+    assert both.wait(10)
+    assert answered == []
+    gate.set()
+    executor.close()
+    assert answered == [0, 1]
+
+
+def test_an_answer_that_raises_is_reported_by_the_next_submit() -> None:
+    executor = ThreadExecutor()
+
+    def fail() -> None:
+        raise RuntimeError("loop is closed")
+
+    executor.start(lambda command: executor.answer(fail))
+    executor.submit(StepMasks(0))
+    for thread in threading.enumerate():
+        if thread.name == "ramify-worker-answers":
+            thread.join(10)
+    with pytest.raises(WorkerError, match="loop is closed"):
+        executor.submit(StepMasks(1))
+    executor.close()
+
+
 def test_a_worker_on_its_thread_answers_and_stops(config_directory: Path) -> None:
     replies: list[WorkerReply] = []
     threads: list[threading.Thread] = []

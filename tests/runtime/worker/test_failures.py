@@ -14,6 +14,7 @@ from ramify.runtime.models.registry import CausalLM, build_model, load_config
 from ramify.runtime.protocol.plan import StepFailed, StepMasks, StepPlan, StepResult, WorkerInfo, WorkerReply
 from ramify.runtime.protocol.tokens import unpack
 from ramify.runtime.worker.executor import InlineExecutor
+from ramify.runtime.worker.runner import StepRunner
 from ramify.runtime.worker.torch_worker import TorchWorker
 from step_builder import StepBuilder, masks_of
 from torch import Tensor
@@ -51,11 +52,9 @@ class Rig:
         pool = KVPool(KVLayout(torch.float64), layers=2, slots=128, kv_heads=2, head_dim=12, device=device)
         info = WorkerInfo(slots=128, max_rows=6, max_length=64, vocab_size=97)
         self.worker = TorchWorker(
-            self.model,
-            TorchAttention(pool),
+            StepRunner(self.model, TorchAttention(pool), max_rows=6, max_length=64, vocab_size=97, device=device),
             info,
             self.replies.append,
-            device=device,
             executor=InlineExecutor(),
             checked=checked,
         )

@@ -18,6 +18,7 @@ from ramify.runtime.protocol.tokens import unpack
 from ramify.runtime.sampling.draw import NO_TOKEN, VOID
 from ramify.runtime.worker.executor import InlineExecutor
 from ramify.runtime.worker.options import WorkerOptions
+from ramify.runtime.worker.runner import StepRunner
 from ramify.runtime.worker.torch_worker import TorchWorker
 from step_builder import GREEDY, StepBuilder, masks_of
 
@@ -296,9 +297,8 @@ def test_what_lies_in_free_slots_changes_nothing(config_directory: Path, poison:
         pool.values_LSKH.fill_(value)
         replies: list[WorkerReply] = []
         info = WorkerInfo(slots=128, max_rows=6, max_length=64, vocab_size=VOCAB)
-        worker = TorchWorker(
-            model, TorchAttention(pool), info, replies.append, device=device, executor=InlineExecutor(), checked=True
-        )
+        runner = StepRunner(model, TorchAttention(pool), max_rows=6, max_length=64, vocab_size=VOCAB, device=device)
+        worker = TorchWorker(runner, info, replies.append, executor=InlineExecutor(), checked=True)
         sampling = RowSampling(temperature=temperature, seed=3)
         first = StepBuilder(0)
         for row, count in ((0, 7), (1, 1), (2, 3), (3, 2)):  # decode rows of different lengths are padded together

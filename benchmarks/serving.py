@@ -1,0 +1,338 @@
+"""Requests through the engine's core and worker, token ids in and out (engine limit, random weights, one GPU).
+
+    python benchmarks/serving.py [--engine ramify] [--workloads w2 w6 w1] [--model DIR] [--profile trace.json]
+
+The model is of the Llama 3.1 8B shape with random weights in bf16 unless --model names a directory. The ramify adapter
+runs `core.step` and the torch worker as the engine's loop does, without a tokenizer in front. Another engine is a
+module beside this file with a class `Engine` (see `workloads.Adapter`); --engine names the module. Each line ends with
+the floor of its row on this card, measured in the same run, and the fraction of it that was reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import queue
+import random
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from ceilings import Ceilings, ModelSize
+from ramify.errors import ErrorInfo
+from ramify.runtime.core.config import CoreConfig
+from ramify.runtime.core.messages import (
+    Append,
+    CloseRun,
+    CoreInput,
+    GenDone,
+    Generate,
+    GenFailed,
+    GenTokens,
+    GrammarReady,
+    OpenRun,
+    OpenStream,
+)
+from ramify.runtime.core.step import Core
+from ramify.runtime.protocol.plan import StepMasks, StepPlan, WorkerReply
+from ramify.runtime.protocol.sampling import RowSampling
+from ramify.runtime.protocol.tokens import unpack
+from ramify.runtime.worker.options import WorkerOptions
+from ramify.runtime.worker.torch_worker import TorchWorker
+from workloads import WORKLOADS, Adapter, Out, Row, ids, timed
+
+if TYPE_CHECKING:
+    from ramify.grammar.state import MaskRow
+
+LLAMA_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 128_256,
+    "hidden_size": 4096,
+    "intermediate_size": 14_336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 131_072,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 500_000.0,
+    "torch_dtype": "bfloat16",
+}
+SIZE_8B = ModelSize(layers=6.98e9, head=0.525e9, kv_bytes=131_072)
+FIXED_MASK: Row = {"title": "FixedMask"}
+NO_ERROR = ErrorInfo("Cancelled", "the benchmark is done with it", "", "")
+
+
+class FixedMask:
+    """A grammar whose mask costs nothing to fill and forbids nothing that matters: what masking itself costs."""
+
+    num_accepted = 0
+    completed = False
+    terminated = False
+
+    def fill_mask(self, row: MaskRow) -> bool:
+        row.fill(-2)  # every 32nd token is forbidden
+        return True
+
+    def accept(self, token_id: int) -> bool:
+        return True
+
+    def rollback(self, num_tokens: int) -> None:
+        """Keeps no history."""
+
+    def fork(self) -> FixedMask:
+        return FixedMask()
+
+    def forced_text(self) -> bytes:
+        return b""
+
+
+class Engine:
+    """ramify's core and torch worker."""
+
+    name = "ramify"
+    version = "0.1.0"
+
+    def __init__(self, device: str = "cuda", max_rows: int = 512, stream: bool = False) -> None:
+        self.config: Row = {"device": device, "max_rows": max_rows, "overlap": 1 if device != "cpu" else 0}
+        self._stream = stream
+        self._replies: queue.SimpleQueue[WorkerReply] = queue.SimpleQueue()
+        self._worker: TorchWorker | None = None
+        self._core: Core | None = None
+        self._run = 0
+        self._cached = 0
+        self._tenant = 0
+        self._prefix_cache = True
+
+    def start(self, model_dir: str, prefix_cache: bool = True) -> None:
+        self._prefix_cache = prefix_cache
+        options = WorkerOptions(
+            device=self.config["device"],
+            dtype="auto",
+            max_rows=self.config["max_rows"],
+            max_length=8192,
+            load_format="safetensors" if any(Path(model_dir).glob("*.safetensors")) else "dummy",
+        )
+        self._worker = TorchWorker.load(Path(model_dir), self._replies.put, options)
+        config = CoreConfig(overlap=self.config["overlap"], step_tokens=max(8192, self.config["max_rows"]))
+        self._core = Core(config, self._worker.info)
+        self.config |= {"slots": self._worker.info.slots, "step_tokens": config.step_tokens}
+
+    def stop(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+        self._worker = self._core = None
+
+    def flush(self) -> None:
+        """Prefixes are found below their tenant's root only."""
+        self._tenant += 1
+
+    def cached_tokens(self) -> int | None:
+        return self._cached
+
+    def count_valid(self, outs: Sequence[Out], schema: Row) -> int:
+        raise SystemExit("random weights have no tokenizer: the schema rows need --engine with one")
+
+    def generate(self, prompts: list[list[int]], max_tokens: int | list[int], schema: Row | None = None) -> list[Out]:
+        assert self._core is not None and self._worker is not None
+        if schema is not None and schema is not FIXED_MASK:
+            raise SystemExit("random weights have no tokenizer: leave w4, w4u and w4i out")
+        limits = max_tokens if isinstance(max_tokens, list) else [max_tokens] * len(prompts)
+        first = self._run
+        inbox: list[CoreInput] = []
+        for prompt, limit in zip(prompts, limits, strict=True):
+            run = self._run
+            self._run += 1
+            if not self._prefix_cache:
+                self._tenant += 1
+            inbox += [
+                OpenRun(run, tenant=str(self._tenant)),
+                OpenStream((run, 0)),
+                Append((run, 0), np.array(prompt, dtype=np.int32)),
+                Generate(
+                    key=(run, 0),
+                    node=(run, 0),
+                    sampling=RowSampling(temperature=0.0),
+                    max_tokens=limit,
+                    stream=self._stream,
+                    grammar=schema is not None,
+                ),
+            ]
+            if schema is not None:
+                inbox.append(GrammarReady((run, 0), FixedMask()))
+        outs = [Out([]) for _ in prompts]
+        self._drive(inbox, outs, first)
+        return outs
+
+    def _drive(self, inbox: list[CoreInput], outs: list[Out], first: int) -> None:
+        """Step until every request is answered and its run is closed."""
+        assert self._core is not None and self._worker is not None
+        begun = time.perf_counter()
+        left = len(outs)
+        while True:
+            closing: list[CoreInput] = []
+            for message in self._core.step(time.perf_counter(), inbox):
+                if isinstance(message, StepPlan | StepMasks):
+                    self._worker.submit(message)
+                elif isinstance(message, GenTokens):
+                    out = outs[message.node[0] - first]
+                    out.ttft = out.ttft or time.perf_counter() - begun
+                elif isinstance(message, GenDone):
+                    out = outs[message.node[0] - first]
+                    out.tokens, out.cached = unpack(message.ids).tolist(), message.usage.cached
+                    self._cached += message.usage.cached
+                    closing.append(CloseRun(message.node[0], NO_ERROR))
+                    left -= 1
+                elif isinstance(message, GenFailed):
+                    raise RuntimeError(message.error.what)
+            inbox = closing
+            if not left and not closing and self._core.idle:
+                return
+            if not closing:
+                inbox = [cast(CoreInput, self._replies.get())]
+            while not self._replies.empty():
+                inbox.append(cast(CoreInput, self._replies.get()))
+
+
+def masked(engine: Adapter, rows: int = 256, pairs: int = 5) -> Row:
+    """Decode steps with a mask on every row against the same without, in alternating pairs; ramify's engine alone."""
+    rng = random.Random(7)
+    prompts = [ids(rng, 256) for _ in range(rows)]
+    engine.generate(prompts, 1)
+    ratios = []
+    for _ in range(pairs):
+        seconds = []
+        for schema in (None, FIXED_MASK):
+            short, _ = timed(engine, prompts, 8, schema)
+            long, _ = timed(engine, prompts, 72, schema)
+            seconds.append(long["seconds"] - short["seconds"])
+        ratios.append(100 * (seconds[1] / seconds[0] - 1))
+    return {"rows": rows, "slower_pct": round(sorted(ratios)[pairs // 2], 2), "all_pct": [round(r, 2) for r in ratios]}
+
+
+def floors(name: str, row: Row, ceilings: Ceilings) -> list[tuple[str, float, float]]:
+    """(what, measured, floor) of a workload's result on the 8B shape; rates and times alike."""
+    size = SIZE_8B
+    match name:
+        case "masked":
+            return [("masked step slower %", row["slower_pct"], 0.0)]
+        case "w1":
+            floor = size.prefill(ceilings, 512 * 512) + 256 * size.decode(ceilings, 512, 640)
+            return [("w1 out tok/s", row["out_tok_s"], 131_072 / floor)]
+        case "w2":
+            return [("w2 ms/token", row["mean_itl_ms"], 1e3 * size.decode(ceilings, 1, 384))]
+        case "w3":
+            decode = 64 * size.decode(ceilings, 512, 96, kv_shared=8 * 2048)
+            floor = size.prefill(ceilings, 8 * 2048 + 512 * 64) + decode + 0.05
+            return [("w3 out tok/s", row["out_tok_s"], 512 * 64 / floor)]
+        case "w5":
+            turns = [
+                size.prefill(ceilings, 64 * 201) + 100 * size.decode(ceilings, 64, 300 * turn + 250)
+                for turn in range(8)
+            ]
+            return [("w5 s", row["seconds"], sum(turns))]
+        case "w6":
+            return [
+                (f"w6 batch {r['batch']} ms", r["step_ms"], 1e3 * size.decode(ceilings, r["batch"], 1152))
+                for r in row["rows"]
+            ]
+    return []
+
+
+ROWS = {**WORKLOADS, "masked": masked}
+
+
+def profile(engine: Adapter, path: Path) -> None:
+    """Decode 64 rows under torch's profiler; write a Chrome trace and print the share of time no kernel runs."""
+    prompts = [[1000 + 7 * i + j for j in range(960)] for i in range(64)]
+    engine.generate(prompts, 1)
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as recorded:
+        engine.generate(prompts, 48)
+    recorded.export_chrome_trace(str(path))
+    events = json.loads(path.read_text())["traceEvents"]
+    spans = [
+        (event["ts"], event["ts"] + event["dur"], event["name"])
+        for event in events
+        if event.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")
+    ]
+    print(idle_report(spans))
+
+
+def idle_report(spans: list[tuple[float, float, str]]) -> str:
+    """Idle share of the last two thirds of `spans` (start, end in microseconds, name), and where the time goes."""
+    spans.sort()
+    spans = spans[len(spans) // 3 :]
+    busy, reached = 0.0, spans[0][0]
+    for start, end, _ in spans:
+        busy += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    total = reached - spans[0][0]
+    times: dict[str, list[float]] = {}
+    for start, end, name in spans:
+        times.setdefault(name, []).append(end - start)
+    lines = [f"GPU idle {100 * (1 - busy / total):.2f}% of {total / 1e3:.1f} ms, {len(spans)} kernels and copies"]
+    for name, parts in sorted(times.items(), key=lambda item: -sum(item[1]))[:14]:
+        lines.append(
+            f"  {100 * sum(parts) / total:5.1f}%  {sum(parts) / len(parts):8.2f} us x {len(parts):5d}  {name[:90]}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", default="ramify", help="ramify, or a module with a class Engine")
+    parser.add_argument("--workloads", nargs="+", default=["w2", "w6", "w1"], choices=sorted(ROWS))
+    parser.add_argument("--model", type=Path, help="a model directory; by default the 8B shape with random weights")
+    parser.add_argument("--max-rows", type=int, default=512)
+    parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
+    parser.add_argument("--profile", type=Path, help="write a Chrome trace of 64 rows decoding here")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    ceilings = Ceilings.measure()
+    print(ceilings, flush=True)
+    engine: Any
+    if options.engine == "ramify":
+        engine = Engine(max_rows=options.max_rows, stream=options.ttft)
+    else:
+        engine = importlib.import_module(options.engine).Engine()
+    table: list[str] = []
+    results: Row = {"ceilings": str(ceilings)}
+    with tempfile.TemporaryDirectory() as name:
+        directory = options.model or Path(name)
+        if options.model is None:
+            (directory / "config.json").write_text(json.dumps(LLAMA_8B))
+        begun = time.perf_counter()
+        engine.start(str(directory), prefix_cache=True)
+        engine.generate([[5000, 6000, 7000]], 1)
+        table.append(f"{'start to first token s':<24} {time.perf_counter() - begun:10.1f}")
+        print(engine.name, engine.version, engine.config, table[0], flush=True)
+        for workload in options.workloads:
+            engine.flush()
+            try:
+                row = results[workload] = ROWS[workload](engine)
+            except Exception:  # the other rows are worth having
+                table.append(f"{workload} failed: {traceback.format_exc(limit=3)}")
+                continue
+            print(workload, json.dumps(row), flush=True)
+            for what, measured, floor in floors(workload, row, ceilings) if options.model is None else []:
+                reached = measured / floor if "tok/s" in what else floor / measured
+                share = f"   floor {floor:10.2f}   {100 * reached:5.1f}% of it" if floor else ""
+                table.append(f"{what:<24} {measured:10.2f}{share}")
+        if options.profile is not None:
+            profile(engine, options.profile)
+        engine.stop()
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1))
+    print(f"\nengine limit, random weights, {ceilings}", *table, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What a block computes between its products, behind one small interface: plain torch here, fused kernels on CUDA.
+
+`TorchBlockOps` is the meaning and the CPU's path. `TritonBlockOps` computes the same with one launch each, and rounds
+where the plain version rounds.
+
+Shapes: T tokens, E width of a row, F intermediate_size.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class BlockOps(Protocol):
+    """Norm, norm behind the residual addition, and the gate of the MLP."""
+
+    def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
+        """x / rms(x) * weight over the last axis, computed in float32 at least; [T, E] or [T, heads, E]."""
+        ...
+
+    def add_norm(self, x_TE: Tensor, residual_TE: Tensor, weight_E: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        """(norm of x + residual, x + residual); the sum may take the memory of `residual_TE`."""
+        ...
+
+    def gated_silu(self, gate_up: Tensor) -> Tensor:
+        """silu(gate) * up of rows [gate | up]; [T, 2F] -> [T, F]."""
+        ...
+
+
+class TorchBlockOps:
+    """See `BlockOps`; on any device, in any dtype."""
+
+    def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+        return weight_E * (wide * scale).to(x.dtype)
+
+    def add_norm(self, x_TE: Tensor, residual_TE: Tensor, weight_E: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        total_TE = residual_TE + x_TE
+        return self.norm(total_TE, weight_E, eps), total_TE
+
+    def gated_silu(self, gate_up: Tensor) -> Tensor:
+        gate_TF, up_TF = gate_up.chunk(2, dim=-1)
+        return F.silu(gate_TF) * up_TF
+
+
+class TritonBlockOps:
+    """See `BlockOps`; needs Triton, and a dtype of 32 bits or less."""
+
+    def __init__(self) -> None:
+        from ..kernels import activation, norm
+
+        self._norm, self._activation = norm, activation
+
+    def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
+        return self._norm.rms_norm(x, weight_E, eps)
+
+    def add_norm(self, x_TE: Tensor, residual_TE: Tensor, weight_E: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        return self._norm.add_rms_norm(x_TE, residual_TE, weight_E, eps)
+
+    def gated_silu(self, gate_up: Tensor) -> Tensor:
+        return self._activation.gated_silu(gate_up)

@@ -1,0 +1,88 @@
+"""The CUDA backend gives what the plain one gives: chunks, decode rows and both, windows, shared slots."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton cannot be installed here")
+
+from ramify.runtime.attention.interface import AttentionBatch, Chunk, StepAttention
+from ramify.runtime.attention.kv_pool import KVLayout, KVPool
+from ramify.runtime.attention.rotation import Rotation
+from ramify.runtime.attention.torch_backend import TorchAttention
+from ramify.runtime.attention.triton_backend import TritonAttention
+from torch import Tensor
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+LAYERS, SLOTS, ROWS, LENGTH = 2, 400, 7, 150
+# Row -> its length after the step. Rows 0 and 1 share their first 40 slots.
+LENGTHS = {0: 40, 1: 49, 2: 5, 3: 78, 4: 1, 5: 3, 6: 130}
+CHUNKS = [Chunk(1, 40, 9), Chunk(0, 10, 30), Chunk(2, 0, 5), Chunk(3, 77, 1), Chunk(4, 0, 1)]
+DECODES = [6, 5]
+
+
+def _batch(rng: np.random.Generator, chunks: list[Chunk], decodes: list[int]) -> AttentionBatch:
+    table = np.full((ROWS, LENGTH), SLOTS - 1, np.int32)
+    slots, at = rng.permutation(SLOTS - 1).astype(np.int32), 0
+    for row, length in LENGTHS.items():
+        table[row, :length] = slots[at : at + length]
+        at += length
+    table[1, :40] = table[0, :40]
+    tokens = [(chunk.row, chunk.start + i) for chunk in chunks for i in range(chunk.count)]
+    tokens += [(row, LENGTHS[row] - 1) for row in decodes]
+    rows = np.array(decodes, dtype=np.int64)
+    lengths = np.array([LENGTHS[row] for row in decodes], dtype=np.int64)
+    return AttentionBatch(
+        table_RP=torch.from_numpy(table).to(DEVICE),
+        slots_T=torch.tensor([int(table[token]) for token in tokens], device=DEVICE),
+        chunks=chunks,
+        decode_rows=rows,
+        rows_D=torch.from_numpy(rows).to(DEVICE),
+        lengths_D=torch.from_numpy(lengths).to(DEVICE),
+        length_bounds=lengths,
+    )
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), [(4, 4, 64), (8, 2, 64), (6, 1, 80), (4, 1, 128)])
+@pytest.mark.parametrize(
+    ("chunks", "decodes"), [(CHUNKS, DECODES), (CHUNKS, []), ([], DECODES)], ids=["mixed", "chunks", "decode"]
+)
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "half"])
+def test_a_step_equals_the_plain_backend(
+    heads: int, kv_heads: int, head_dim: int, chunks: list[Chunk], decodes: list[int], half: bool
+) -> None:
+    dtype = (torch.bfloat16 if DEVICE.type == "cuda" else torch.float16) if half else torch.float32
+    rng = np.random.default_rng()
+    batch = _batch(rng, chunks, decodes)
+    pools = [
+        KVPool(KVLayout(dtype), layers=LAYERS, slots=SLOTS, kv_heads=kv_heads, head_dim=head_dim, device=DEVICE)
+        for _ in range(2)
+    ]
+    past = torch.randn(2, *pools[0].keys_LSKH.shape).to(DEVICE, dtype)
+    for pool in pools:
+        pool.keys_LSKH.copy_(past[0])
+        pool.values_LSKH.copy_(past[1])
+        pool.keys_LSKH[:, SLOTS - 1] = torch.nan  # a free slot
+        pool.values_LSKH[:, SLOTS - 1] = torch.nan
+    plain = TorchAttention(pools[0]).begin(batch)
+    fused = TritonAttention(pools[1], heads=heads, max_rows=4).begin(batch)
+    tokens = batch.slots_T.shape[0]
+    for layer, window in ((0, None), (1, 7), (1, 120)):
+        qkv = torch.randn(tokens, heads + 2 * kv_heads, head_dim).to(DEVICE, dtype)
+        q, k, v = qkv.split((heads, kv_heads, kv_heads), dim=1)
+        angle = torch.rand(tokens, head_dim // 2) * 6
+        rotation = Rotation(angle.cos().to(DEVICE, dtype), angle.sin().to(DEVICE, dtype))
+        expected = _run(plain, layer, q.clone(), k, v, rotation, window)
+        actual = _run(fused, layer, q, k, v, rotation, window)
+        assert actual.isfinite().all()
+        error = (actual.double() - expected.double()).norm() / expected.double().norm()
+        assert float(error) < (1e-2 if half else 1e-5)
+
+
+def _run(
+    step: StepAttention, layer: int, q: Tensor, k: Tensor, v: Tensor, rotation: Rotation, window: int | None
+) -> Tensor:
+    turned = step.rotate_and_write(layer, q, k, v, rotation)
+    return step.attend(layer, turned, window)

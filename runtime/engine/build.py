@@ -113,7 +113,9 @@ def build_engine(options: EngineOptions) -> Engine:
         raise
     relay.target = engine_loop.on_worker_reply
     epoch = int.from_bytes(os.urandom(7), "little")
-    return Engine(engine_loop, worker, executors, vetting, EngineReady(epoch, options.model, info.max_length, info.slots))
+    return Engine(
+        engine_loop, worker, executors, vetting, EngineReady(epoch, options.model, info.max_length, info.slots)
+    )
 
 
 class _Relay:

@@ -18,7 +18,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         device: a torch device.
         dtype: of weights and KV; "auto" is float32 on a CPU, elsewhere what the checkpoint stores.
         slots: KV slots of the pool; None sizes it by `kv_bytes`.
-        kv_bytes: memory of the KV pool when `slots` is None; None is 256 MiB on a CPU, and on a GPU what the largest step
+        kv_bytes: memory of the KV pool when `slots` is None; None is 256 MiB on a CPU, on a GPU what the largest step
             leaves.
         max_rows: gens in the batch at most; None is 64 on a CPU and 256 on a GPU.
         max_length: positions of a stream at most; None is the model's context.

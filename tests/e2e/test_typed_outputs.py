@@ -117,7 +117,7 @@ TYPES: list[tuple[str, Any]] = [
     ("floats", Floats),
     ("recursive dataclass", Tree),
     ("recursive struct", Chain),
-    ("tuples", list[Pair]),
+    ("tuples", Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=4)]),
     ("pydantic model", Person),
 ]
 

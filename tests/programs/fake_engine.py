@@ -26,7 +26,9 @@ class FakeEngine:
 
         async def start() -> World:
             config = CoreConfig(overlap=1)
-            world = World(0, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, config, traced=False)
+            world = World(
+                0, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, config, traced=False
+            )
             self._engine = self._loop.create_task(world.engine.run())
             return world
 

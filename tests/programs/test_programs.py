@@ -70,7 +70,7 @@ def test_tree_of_thought_keeps_the_best_and_cuts_the_rest() -> None:
         return min(5, 1 + int(call.messages[-2]["content"].split("thought ")[1].split("\n")[0]) % 5)
 
     found = module.solve.on(Scripted(answer)).run("How?", depth=3, width=3, keep=2)
-    # Level 1 proposes 0..2 and keeps 2 and 1; level 2 proposes 3..8: 4 scores 5, then 3 and 8 tie with 4; level 3 9..14.
+    # Level 1 proposes 0 to 2 and keeps 2 and 1; level 2 proposes 3 to 8, where 4 has 5 points, then 3 and 8 have 4.
     assert found == ["thought 2", "thought 4", "thought 9"]
 
 

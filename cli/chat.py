@@ -119,11 +119,8 @@ class Chat:
             state += assistant(gen(ANSWER, max_tokens=options.max_tokens, temperature=options.temperature))
             answer: Value[str] = state[ANSWER]
             written: list[str] = []
-            # An engine that goes away tells whoever waits for the answer, and not whoever reads events.
-            writer = threading.Thread(target=self._follow, args=(answer, written), daemon=True)
-            writer.start()
+            self._follow(answer, written)
             failure = _failure(answer)
-            writer.join()
         write("")
         if stop.asked:
             if written:
@@ -131,7 +128,7 @@ class Chat:
             note("(stopped)")
         elif failure is not None:
             self._failed = True
-            note(one_line(failure))
+            note(one_line(failure.cause))  # its place would be a line of this command
         else:
             self._state = state
             self._answers.append(answer)

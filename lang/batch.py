@@ -10,7 +10,6 @@ from __future__ import annotations
 import queue
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,9 +17,9 @@ import msgspec
 from ..errors import InvalidRequest
 from ..runtime.progress import BatchProgress
 from .hub import Hub, current_greenlet
+from .journal import Journal
 from .link import Link
 from .run import Run
-from .types import from_plain, to_json
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -46,46 +45,6 @@ class Item(msgspec.Struct, Generic[R], frozen=True):
     @property
     def ok(self) -> bool:
         return self.error is None
-
-
-class Journal:
-    """Values by key, appended to a file of JSON lines. A last line that was cut off is dropped.
-
-    Raises:
-        InvalidRequest: another line is not an entry of a journal.
-    """
-
-    def __init__(self, path: Path | None, type_: Any) -> None:
-        self._path = path
-        self._type = type_
-        self._done: dict[str, Any] = {}
-        if path is not None and path.exists():
-            lines = path.read_bytes().split(b"\n")
-            whole, rest = lines[:-1], lines[-1]
-            if rest:  # the process ended while it wrote this line
-                path.write_bytes(b"".join(line + b"\n" for line in whole))
-            for number, line in enumerate(whole, 1):
-                try:
-                    entry = msgspec.json.decode(line, type=dict[str, Any])
-                    self._done[entry["key"]] = entry["value"]
-                except (msgspec.DecodeError, KeyError) as error:
-                    raise InvalidRequest(
-                        f"not a journal of a batch: {error}", where=f"{path}:{number}", hint="name another file"
-                    ) from None
-
-    def find(self, key: str) -> tuple[bool, Any]:
-        """Whether the key is done, and its value as the program's return type."""
-        if key not in self._done:
-            return False, None
-        value = self._done[key]
-        return True, value if self._type is None else from_plain(value, self._type)
-
-    def add(self, key: str, value: Any) -> None:
-        """Write one entry through to the file."""
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab", buffering=0) as file:  # one write: an entry is there or is not
-                file.write(to_json({"key": key, "value": value}) + b"\n")
 
 
 def run_batch(

@@ -1,10 +1,12 @@
-"""`check=` and `retries=`: a value is accepted by the program's own function, or the model is told why and tries again.
+"""`check=` and `retries=`: a value is accepted by its type and the program's own function, or the model is told why
+and tries again.
 
     assistant: {"total": 12}                      <- attempt 1, its turn is closed
     user:      total must be the sum, which is 21 <- the text of the ValueError
     assistant: {"total": 21}                      <- attempt 2, which passes: the rest of the turn stands behind it
 
-The failed attempt and the error stay as turns, so the model sees both and the prefix stays cached.
+The failed attempt and the error stay as turns, so the model sees both and the prefix stays cached. A text that
+`max_tokens` cut is not tried again: the next attempt would be cut as well.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ T = TypeVar("T")
 
 
 class Attempts(Value[T]):
-    """The value of a gen with a check: that of the attempt that passes."""
+    """The value of a gen with a check or with retries: that of the attempt that passes."""
 
     def __init__(
         self,
         run: Run[Any],
         first: graph.Gen,
         decode: Callable[[str], T],
-        check: Callable[[T], object],
+        check: Callable[[T], object] | None,
         retries: int,
         role: str | None,
         gate: Gate,
@@ -78,14 +80,18 @@ class Attempts(Value[T]):
         problem = ""
         if cause is None:
             try:
-                self._check(attempt._look())
+                if self._check is not None:
+                    self._check(attempt._look())
             except ValueError as error:
                 problem = str(error)
             except Exception as error:
                 self._end(NodeError(self.path, self.site, _broken_check(self.path, error)))
                 return
+        elif isinstance(cause, OutputInvalid) and not attempt._was_cut:
+            problem = str(cause.__cause__ or cause.what)
         elif isinstance(cause, OutputInvalid):
-            problem = cause.what
+            self._end(NodeError(self.path, self.site, _cut(cause)))
+            return
         else:  # the engine refused it: trying again would not help
             self._end(attempt._error)
             return
@@ -93,7 +99,7 @@ class Attempts(Value[T]):
             self._node, self._done, self._value = attempt._node, attempt._done, attempt._value
             self._end(None)
         elif self.attempts > self._retries:
-            what = f"the value did not pass its check in {self.attempts} attempts: {problem}"
+            what = f"no value passed in {self.attempts} {'attempt' if self.attempts == 1 else 'attempts'}: {problem}"
             self._end(NodeError(self.path, self.site, OutputInvalid(what, where=self.path, hint="raise retries=")))
         else:
             self.failed.append((attempt._text, problem))
@@ -153,6 +159,14 @@ def _feedback(stream: int, site: str, role: str | None, problem: str) -> list[gr
         graph.CloseRole(stream=stream, site=site),
         graph.OpenRole(stream=stream, site=site, role=role),
     ]
+
+
+def _cut(cause: OutputInvalid) -> OutputInvalid:
+    """Why an attempt that `max_tokens` cut was the last."""
+    what = f"{cause.what}; it was not tried again, because the next attempt would be cut as well"
+    ended = OutputInvalid(what, where=cause.where, hint=cause.hint)
+    ended.__cause__ = cause.__cause__
+    return ended
 
 
 def _broken_check(path: str, error: Exception) -> OutputInvalid:

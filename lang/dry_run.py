@@ -52,6 +52,7 @@ _HOW = {
     "__contains__": ("in", ""),
     "__getitem__": ("[...]", ""),
     "__eq__": ("==", ""),
+    "__hash__": ("hash", ""),
     "__lt__": ("<", ""),
     "__gt__": (">", ""),
     "__le__": ("<=", ""),
@@ -134,7 +135,8 @@ class DryRun(Run[Any]):
     def add_checked(self, value: Value[Any]) -> None:
         """The first attempt is taken to pass: what is recorded behind it is not held back."""
         if isinstance(value, Attempts):
-            name = getattr(value._check, "__qualname__", repr(value._check)).replace(".<locals>", "")
+            check = value._check
+            name = "its type" if check is None else getattr(check, "__qualname__", repr(check)).replace(".<locals>", "")
             stream = value._first.stream
             self.add_step(Check(stream=stream, site=value.site, node=value._node, check=name, retries=value._retries))
             value._done = _done(value, "")

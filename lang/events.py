@@ -24,52 +24,103 @@ MAX_REPR = 1_000
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What all events have: the `run_id` of the run, and the structural path of the node."""
+    """What all events have.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+    """
 
     run: str
     path: str
 
 
 class NodeStarted(_Event, frozen=True):
-    """A gen or a select was recorded."""
+    """A gen or a select was recorded.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        name: what the program calls it.
+    """
 
     name: str
 
 
 class TextDelta(_Event, frozen=True):
-    """More text of a gen."""
+    """More text of a gen.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        text: what came since the last one.
+    """
 
     text: str
 
 
 class PartialValue(_Event, frozen=True):
-    """More of a typed gen is finished: `value` holds each finished field of an object by its name, or the finished
-    items of an array, as values of their types. See `lang/partial.py` for when a field is finished."""
+    """More of a typed gen is finished. A field is finished when nothing that follows can change it: half a string or
+    half a number is never shown.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        value: each finished field of an object by its name, or the finished items of an array, as values of their
+            types.
+    """
 
     value: dict[str, Any] | list[Any]
 
 
 class NodeDone(_Event, frozen=True):
-    """A gen or a select ended well."""
+    """A gen or a select ended well.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        text: all of it.
+    """
 
     text: str
 
 
 class NodeFailed(_Event, frozen=True):
-    """A gen or a select ended badly."""
+    """A gen or a select ended badly.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        error: what was wrong, where, and what to do.
+    """
 
     error: str
 
 
 class ToolCall(_Event, frozen=True):
-    """`blocking` calls a function. `arguments` are their `repr`, cut at `MAX_REPR` characters."""
+    """`blocking` calls a function.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the call.
+        name: of the function.
+        arguments: the `repr` of each, at most 1,000 characters of it.
+    """
 
     name: str
     arguments: tuple[str, ...]
 
 
 class ToolResult(_Event, frozen=True):
-    """The function has returned, `result` is the `repr`; or raised, `error` says what."""
+    """The function has returned or raised.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the call.
+        name: of the function.
+        result: the `repr` of what it returned, at most 1,000 characters of it; None if it raised.
+        error: what it raised; None if it returned.
+    """
 
     name: str
     result: str | None = None

@@ -36,7 +36,7 @@ class Addable:
 
 
 class GenExpr(Addable, msgspec.Struct, frozen=True):
-    """A gen before it is appended: see `gen`."""
+    """A gen before it is appended: see `gen`, which says how `check` and `retries` belong together."""
 
     name: str
     type: Any = None
@@ -47,7 +47,7 @@ class GenExpr(Addable, msgspec.Struct, frozen=True):
     sampling: SamplingParams = SamplingParams()
     logprobs: int = -1
     check: Callable[[Any], object] | None = None
-    retries: int = 2
+    retries: int = 0
 
 
 class SelectExpr(Addable, msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class RoleExpr(Addable, msgspec.Struct, frozen=True):
 
 
 class Expr(Addable, msgspec.Struct, frozen=True):
-    """Parts in a row."""
+    """Several parts, one after the other; made by `+`, `fmt` and `concat`."""
 
     parts: tuple[Part, ...]
 

@@ -15,21 +15,19 @@ import enum
 import hashlib
 import json
 import sysconfig
+import time
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from ..errors import InvalidType
-from .explore import dry_run
+from .explore import DryRunBudget, dry_run
 from .program import Program
 from .program_graph import ProgramGraph
 from .site import ours
 from .types import grammar_of
-
-if TYPE_CHECKING:
-    from .explore import DryRunBudget
 
 _LEFT_OUT = ("site", "seed")
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -43,6 +41,17 @@ def fingerprint_of(program: Program[..., Any], budget: DryRunBudget | None = Non
         described.append(list(_Code().of(program)))
     text = json.dumps(described, sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def fingerprint_within(program: Program[..., Any], seconds: float) -> str | None:
+    """The fingerprint of a program if its dry run comes to an end in time and without a fault, None otherwise: what has
+    been found when the time is over depends on the machine."""
+    began = time.monotonic()
+    try:
+        found = fingerprint_of(program, DryRunBudget(seconds=seconds))
+    except Exception:  # of the program's own code, or a type that cannot be described
+        return None
+    return found if time.monotonic() - began < seconds else None
 
 
 def _canonical(graph: ProgramGraph) -> Any:

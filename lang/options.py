@@ -23,4 +23,4 @@ class GenOptions(TypedDict, total=False):
     frequency_penalty: float | None
     repetition_penalty: float | None
     logprobs: int | None
-    retries: int
+    retries: int | None

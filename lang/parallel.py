@@ -7,11 +7,12 @@ waited for when it is looked at.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, NodeError
 from .expr import Expr, Part
 from .hub import current_greenlet, current_run
 from .program import Program
@@ -21,23 +22,45 @@ from .value import Value, not_decoded
 
 T = TypeVar("T")
 R = TypeVar("R")
+R2 = TypeVar("R2")
 
 
-def map(program: Program[Any, R], items: Iterable[Any], *, limit: int | None = None) -> list[Value[R]]:
+@overload
+def map(program: Program[Any, R], items: Iterable[Any], *, limit: int | None = None) -> list[Value[R]]: ...
+@overload
+def map(
+    program: Program[Any, R],
+    items: Iterable[Any],
+    *,
+    limit: int | None = None,
+    on_error: Callable[[NodeError], R2] | None,
+) -> list[Value[R | R2]]: ...
+def map(
+    program: Program[Any, Any],
+    items: Iterable[Any],
+    *,
+    limit: int | None = None,
+    on_error: Callable[[NodeError], Any] | None = None,
+) -> list[Value[Any]]:
     """A child run for each item, side by side; the values in the order of the items.
 
     Args:
         program: takes one item.
         items: its arguments.
         limit: child runs at once at most; None starts them all.
+        on_error: called with the failure of an item's child run, whose `cause` says why; what it returns is the value
+            of the item, and what it raises is its failure. It is a plain function, also in `async def`. None leaves
+            the value failed: looking at it raises.
 
     Raises:
-        InvalidRequest: outside of a program, or `limit` is below 1.
+        InvalidRequest: outside of a program, `limit` is below 1, or `on_error` is an `async def` function.
     """
     run = _require_run("map")
     if limit is not None and limit < 1:
         raise InvalidRequest(f"limit is {limit}", where=run.path, hint="use 1 or more, or None")
-    children = [program.child(run, (item,), {}) for item in items]
+    if inspect.iscoroutinefunction(on_error):
+        raise InvalidRequest("on_error is an async def function", where=run.path, hint="use a plain one")
+    children = [program.child(run, (item,), {}, on_error) for item in items]
     waiting = iter(children)
 
     def start_next() -> None:
@@ -48,7 +71,7 @@ def map(program: Program[Any, R], items: Iterable[Any], *, limit: int | None = N
 
     for _ in range(len(children) if limit is None else min(limit, len(children))):
         start_next()
-    return list[Value[R]](children)
+    return list[Value[Any]](children)
 
 
 class Chosen(Value[list[State]]):

@@ -28,7 +28,7 @@ def gen(
     repetition_penalty: float | None = None,
     logprobs: int | None = None,
     check: Callable[[Any], object] | None = None,
-    retries: int = 2,
+    retries: int | None = None,
 ) -> GenExpr:
     """Generate here.
 
@@ -41,14 +41,21 @@ def gen(
         stop_ids: token ids that end it, beside the model's own.
         ignore_eos: the model's own end tokens do not end it.
         temperature, top_k, top_p, min_p: how tokens are drawn; None takes the model's default. 0 is greedy.
-        presence_penalty, frequency_penalty, repetition_penalty: see `SamplingParams`.
+        presence_penalty: -2 to 2, taken once from the logit of each token that was generated here; 0 is none.
+        frequency_penalty: -2 to 2, taken for each time that the token was generated here; 0 is none.
+        repetition_penalty: above 0; divides the positive logits of tokens that stand anywhere on the stream, and
+            multiplies the negative ones; 1 is none.
         logprobs: report the log probability of each token with this many alternatives.
         check: called with the finished value; on a ValueError the model reads its text and tries again.
-        retries: how often it may try again.
+        retries: how often it may try again; None is twice with a `check` and never without one. A text that is not a
+            value of its type, because a validator of the type raised, is tried again as one that does not pass its
+            check. A text that `max_tokens` cut is not: the next would be cut too.
 
     Raises:
         InvalidRequest: `retries` is negative.
     """
+    if retries is None:
+        retries = 0 if check is None else 2
     if retries < 0:
         raise InvalidRequest(f"retries is {retries}", where=name, hint="use 0 or more")
     return GenExpr(

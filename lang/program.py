@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from ..errors import InvalidRequest, NodeError, RamifyError
 from ..runtime.protocol.graph import RunOptions
-from .batch import Item, Journal, return_type, run_batch
+from .batch import Item, return_type, run_batch
 from .engines import Linked, find_link
 from .events import EventQueue
 from .expr import Argument
 from .held import Watch, Watched
 from .hub import current_run, shared_hub
+from .journal import Journal, Stale
 from .link import Link
 from .run import Run
 from .run_options import ProgramOptions
@@ -32,6 +33,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R2 = TypeVar("R2")
 K = TypeVar("K")
+
+FINGERPRINT_SECONDS = 2.0
+"""What the fingerprint in a journal may take; an ordinary program's takes some milliseconds."""
 
 
 class Program(Generic[P, R]):
@@ -121,6 +125,7 @@ class Program(Generic[P, R]):
         key: Callable[[Mapping[str, Any]], str] | None = None,
         limit: int = 256,
         journal: str | os.PathLike[str] | None = None,
+        stale: Stale = "refuse",
         progress: bool | None = None,
     ) -> Iterator[Item[R]]:
         """Run the program once for each row and give the items as they end.
@@ -130,19 +135,26 @@ class Program(Generic[P, R]):
             key: names a row, for the journal; its place in `rows` by default.
             limit: rows on the engine at once at most.
             journal: a file that remembers what is done, so that the same call goes on where it stopped; with a
-                `run_id` it is `.ramify/<run_id>.jsonl` unless another is given.
+                `run_id` it is `.ramify/<run_id>.jsonl` unless another is given. Its first line has the program's
+                `fingerprint`, for which the program is executed dry before it begins, as for `graph`; it has none if
+                that takes longer than two seconds.
+            stale: what to do with a journal that a program of another fingerprint began, such as this one before its
+                prompts were changed (or, if its graph is open, under another version of Python): "refuse" it, empty it
+                and "rerun" every row, or "keep" what it has. With "keep" there is no dry run and no first line.
             progress: a bar on stderr where that is a terminal: rows done, failed and resumed, rows a second, prefill
                 hits. None draws it unless RAMIFY_PROGRESS=0, True also then, False never.
 
         Closing the iterator, or Ctrl-C, cancels what is in flight and waits until it has ended.
 
         Raises:
-            InvalidRequest: two rows have one key, or the file is not a journal.
+            InvalidRequest: two rows have one key, the file is not a journal, or it is that of another fingerprint.
         """
         link = find_link(self._options.engine, shared_hub())
         if journal is None and self._options.run_id:
             journal = Path(".ramify", f"{self._options.run_id}.jsonl")
-        done = Journal(None if journal is None else Path(journal), return_type(self._body))
+        path = None if journal is None else Path(journal)
+        fingerprint = None if path is None or stale == "keep" else self._fingerprint_soon()
+        done = Journal(path, return_type(self._body), self.name, fingerprint, stale)
         return run_batch(self.launch, link, rows, key, limit, done, progress)
 
     def launch(self, link: Link, /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
@@ -170,8 +182,10 @@ class Program(Generic[P, R]):
         child.start()
         return child
 
-    def child(self, parent: Run[Any], args: Any, kwargs: Any) -> ChildValue[R]:
-        """A child run that has its path and begins when it is told to."""
+    def child(
+        self, parent: Run[Any], args: Any, kwargs: Any, on_error: Callable[[NodeError], Any] | None = None
+    ) -> ChildValue[R]:
+        """A child run that has its path and begins when it is told to; `on_error` is that of `map`."""
         symbolic = parent.symbolic_child(self, args, kwargs)
         if symbolic is not None:
             return symbolic
@@ -183,7 +197,7 @@ class Program(Generic[P, R]):
             parent.add_child(child)
             return child
 
-        return ChildValue(parent, begin, self.name, path, call_site())
+        return ChildValue(parent, begin, self.name, path, call_site(), on_error)
 
     def _begin(
         self,
@@ -217,8 +231,9 @@ class Program(Generic[P, R]):
     def graph(self, *args: object, **kwargs: object) -> ProgramGraph:
         """The request graph of a symbolic dry run, before anything runs and without an engine; print it.
 
-        Arguments that are not given stay symbols. The program's own Python is executed, tools are not: see
-        `explore.dry_run`. Raises TypeError for an argument that the program does not have.
+        Arguments that are not given stay symbols. The program's own Python is executed, once for each way through the
+        values that it looks at, and at most for ten seconds; tools behind `blocking` are not called, and connections
+        and processes are not made. Raises TypeError for an argument that the program does not have.
         """
         from .explore import dry_run
 
@@ -236,10 +251,18 @@ class Program(Generic[P, R]):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the prompts, schemas and structure, the same in any process: see `fingerprint.py`."""
+        """A digest of the prompts, schemas, options and structure, the same in any process. Comments, moved code and
+        renamed variables do not change it. It takes a dry run, as `graph` does; where that finds the graph open, the
+        program's compiled code counts too, and with it the version of Python.
+        """
         from .fingerprint import fingerprint_of
 
         return fingerprint_of(self)
+
+    def _fingerprint_soon(self) -> str | None:
+        from .fingerprint import fingerprint_within
+
+        return fingerprint_within(self, FINGERPRINT_SECONDS)
 
     def __repr__(self) -> str:
         return f"<Program {self.name}>"
@@ -250,9 +273,18 @@ class ChildValue(Value[R]):
 
     _is_node = False
 
-    def __init__(self, parent: Run[Any], begin: Callable[[], Run[R]], name: str, path: str, site: str) -> None:
+    def __init__(
+        self,
+        parent: Run[Any],
+        begin: Callable[[], Run[R]],
+        name: str,
+        path: str,
+        site: str,
+        on_error: Callable[[NodeError], R] | None = None,
+    ) -> None:
         super().__init__(parent, -1, name, path, site, decode=not_decoded)
         self._begin = begin
+        self._on_error = on_error
         self._listeners: list[Callable[[], None]] = []
         parent.add_checked(self)
 
@@ -268,15 +300,33 @@ class ChildValue(Value[R]):
         self._listeners.append(callback)
 
     def _finish(self, child: Run[R]) -> None:
-        error = child._future.exception()
+        error, on_error, hub = child._future.exception(), self._on_error, self._run.link.hub
         if error is None:
-            self._value = child._future.result()
-            self._finished = True
+            self._value, self._finished = child._future.result(), True
         else:
-            self._error = error if isinstance(error, NodeError) else NodeError(self.path, self.site, _as_ours(error))
+            failed = self._as_failed(error)
+            if on_error is not None and not self._run.over:  # the user's own code, where a plain program may run
+                hub.start(hub.in_greenlet(lambda: self._replace(on_error, failed)))
+                return
+            self._error = failed
+        self._tell()
+
+    def _replace(self, on_error: Callable[[NodeError], R], failed: NodeError) -> None:
+        current_run.set(self._run)
+        try:
+            self._value, self._finished = on_error(failed), True
+        except BaseException as error:
+            self._error = self._as_failed(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let go who waits."""
         self._run.wake()
         for callback in self._listeners:
             callback()
+
+    def _as_failed(self, error: BaseException) -> NodeError:
+        return error if isinstance(error, NodeError) else NodeError(self.path, self.site, _as_ours(error))
 
 
 def _as_ours(error: BaseException) -> RamifyError:

@@ -51,7 +51,8 @@ class Symbol(Node, frozen=True, tag="symbol"):
 
 
 class Check(Node, frozen=True, tag="check"):
-    """The gen `node` has a check, which may have the model try again; what follows is the attempt that passes."""
+    """The gen `node` has a check, or retries alone, and the model may try again; what follows is the attempt that
+    passes."""
 
     node: int
     check: str

@@ -109,6 +109,7 @@ class Run(Generic[R]):
         self._future: Future[R] = Future()
         self._future.set_running_or_notify_cancel()  # a run is cancelled by `cancel`, not by who waits for it
         self._number = link.add(self)
+        self._end_events_of_a_lost_engine()
 
     # ---- for the caller -----------------------------------------------------------------------------------------
 
@@ -174,6 +175,8 @@ class Run(Generic[R]):
 
         Args:
             buffer: events kept for a reader who is behind, from now on; `EventQueue.dropped` counts the others.
+
+        They end with the run, or when the engine is lost.
 
         Raises:
             InvalidRequest: the program was not bound with `events=True`, or `buffer` is below 1.
@@ -456,6 +459,12 @@ class Run(Generic[R]):
         """The whole run is lost: whoever waits in it gets this error."""
         self._failure = self._failure or error
         self.wake()
+        self._end_events_of_a_lost_engine()
+
+    def _end_events_of_a_lost_engine(self) -> None:
+        """Nothing more will come: who reads events must not wait for the program's end, which may never be."""
+        if self.link.failed is not None and self._events is not None:
+            self._events.close()
 
     def wake(self) -> None:
         """Let everybody go on whose answer is there."""

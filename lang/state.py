@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 from ..errors import BudgetExceeded, InvalidRequest, InvalidType, UnknownName, to_info
 from ..grammar.spec import Choices, Lark, Regex
@@ -120,7 +120,7 @@ class State:
     def select(self, name: str, choices: Any, *, temperature: float = 0.0) -> Selected[Any]:
         """Append `ramify.select(name, choices)` and give back its value, which is not waited for."""
         self += select(name, choices, temperature=temperature)
-        return self._names[name][-1]
+        return cast(Selected[Any], self._names[name][-1])
 
     def system(self) -> OpenTurn:
         """A system turn as a block: `with s.system(): s += ...`."""
@@ -253,7 +253,7 @@ class State:
         check_gen(node)
         self._run.make_room(path)
         value: Value[Any]
-        if expr.check is None:
+        if expr.check is None and not expr.retries:
             value = Value(self._run, node.node, expr.name, path, site, decode)
             value._type, value._grammar = expr.type, grammar
             self._run.add_value(node.node, value)

@@ -8,13 +8,14 @@ pydantic. Nothing is imported for a type that is not used.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from ..errors import InvalidType
 from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from .exact_schema import exact_schema
 from .type_walk import needs_pydantic
 
 
@@ -37,16 +38,14 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     """
     if type_ is None or type_ is str:
         return None, _text
-    if isinstance(type_, JsonSchema):
-        return type_, json.loads
-    if isinstance(type_, Regex | Choices | Lark):
-        return type_, _text
+    if isinstance(type_, JsonSchema | Regex | Choices | Lark):
+        return _plain_text(type_), json.loads if isinstance(type_, JsonSchema) else _text
     if isinstance(type_, dict):
         return JsonSchema(json.dumps(type_)), json.loads
     try:
         if needs_pydantic(type_):
             return _with_pydantic(type_)
-        schema = msgspec.json.schema(type_)
+        schema = exact_schema(type_)
         decoder = msgspec.json.Decoder(type_)
     except (TypeError, NameError, RecursionError) as error:
         raise InvalidType(
@@ -54,6 +53,19 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
             hint="use a dataclass, TypedDict, Enum, Literal, pydantic model, msgspec Struct, or a schema as a dict",
         ) from None
     return JsonSchema(json.dumps(_inline_root(schema))), decoder.decode
+
+
+def _plain_text(grammar: GrammarSpec) -> GrammarSpec:
+    """A grammar in exactly `str`: compilers take no other, and an argument of a program is a class of its own."""
+    match grammar:
+        case JsonSchema():
+            return msgspec.structs.replace(grammar, schema=str(grammar.schema))
+        case Regex():
+            return Regex(str(grammar.pattern))
+        case Choices():
+            return Choices(tuple(map(str, grammar.options)))
+        case Lark():
+            return Lark(str(grammar.grammar))
 
 
 def schema(type_: Any) -> dict[str, Any]:
@@ -97,12 +109,27 @@ def _with_pydantic(type_: Any) -> tuple[GrammarSpec, Callable[[str], Any]]:
     """Schema and validator of a type that pydantic knows. Raises TypeError if it does not."""
     import pydantic
 
+    from .pydantic_schema import ExactSchema
+
     try:
         adapter = pydantic.TypeAdapter(type_)
-        schema = adapter.json_schema()
+        schema = adapter.json_schema(schema_generator=ExactSchema)
     except pydantic.errors.PydanticUserError as error:
         raise TypeError(error.message) from None
-    return JsonSchema(json.dumps(_inline_root(schema))), adapter.validate_json
+
+    def decode(text: str) -> Any:
+        try:
+            return adapter.validate_json(text)
+        except pydantic.ValidationError as error:  # a model may read it: one line for each fault, no addresses
+            raise ValueError("\n".join(map(_fault, error.errors(include_url=False)))) from error
+
+    return JsonSchema(json.dumps(_inline_root(schema))), decode
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    """One fault that pydantic found: `items.0.price: Input should be ...`."""
+    place = ".".join(map(str, error["loc"]))
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
 
 
 def _inline_root(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """`Value[T]`: the result of a node, before and after it is there.
 
 Passing a value on never waits: appended to text it becomes a value edge, which the engine fills by itself. Looking at
-it
-is a fence: `get`, `str`, comparing, iterating and formatting stop the program until the node is done. `repr` never
-does.
+it is a fence: `get`, `str`, comparing, hashing, iterating and formatting stop the program until the node is done.
+`repr` never does.
 """
 
 from __future__ import annotations
@@ -35,6 +34,10 @@ class Behind(NamedTuple):
 class Value(Addable, Generic[T]):
     """The value of one gen.
 
+    `get` and `await` look at it, and so does whatever Python must know it for: `str`, `bool`, `==`, `hash`, iterating,
+    formatting. In `async def` these raise, and `await` is the way. `await asyncio.gather(*values)` is not needed: gens
+    run side by side from when they are recorded, so awaiting one value after the other waits for all of them.
+
     Attributes:
         name: what the program called it.
         path: the node's structural path.
@@ -44,8 +47,6 @@ class Value(Addable, Generic[T]):
     _is_node = True  # the engine can splice it by its number
     _grammar: GrammarSpec | None = None  # what its text must match
     _type: Any = None  # what it will be
-
-    __hash__ = None  # type: ignore[assignment]  # equality looks at the value, which may be a dict or a list
 
     def __init__(self, run: Run[Any], node: int, name: str, path: str, site: str, decode: Callable[[str], T]) -> None:
         self._run = run
@@ -74,7 +75,7 @@ class Value(Addable, Generic[T]):
             timeout: seconds to wait at most; the node goes on when they have passed.
 
         Raises:
-            NodeError: the node failed; `__cause__` says why.
+            NodeError: the node failed; its `cause` says why.
             TimeoutError: it was not done in time.
         """
         if not self.ready:
@@ -116,6 +117,10 @@ class Value(Addable, Generic[T]):
         """The generated text. Waits."""
         self.get()
         return self._text
+
+    @property
+    def _was_cut(self) -> bool:
+        return self._done is not None and self._done.reason == "length"
 
     @property
     def _text(self) -> str:
@@ -174,6 +179,9 @@ class Value(Addable, Generic[T]):
     def __eq__(self, other: object) -> bool:
         return self.get() == (other.get() if isinstance(other, Value) else other)
 
+    def __hash__(self) -> int:
+        return hash(self.get())
+
     def __lt__(self, other: Any) -> bool:
         return bool(cast(Any, self.get()) < (other.get() if isinstance(other, Value) else other))
 
@@ -228,10 +236,11 @@ class Value(Addable, Generic[T]):
         try:
             self._value = self._decode(done.text)
         except Exception as error:
-            reason = f" (it stopped at max_tokens={done.usage.decoded})" if done.reason == "length" else ""
+            cut = done.reason == "length"
+            reason = f" (it stopped at max_tokens={done.usage.decoded})" if cut else ""
             what = error.what if isinstance(error, RamifyError) else str(error)
             cause: RamifyError
-            if done.reason == "length" and self._cut:
+            if cut and self._cut:
                 cause = BudgetExceeded(
                     f"the run's budget left {done.usage.decoded} tokens for this gen, too few for its type: {what}",
                     where=self.path,
@@ -241,8 +250,9 @@ class Value(Addable, Generic[T]):
                 cause = OutputInvalid(
                     f"the generated text is not of the promised type{reason}: {what}",
                     where=self.path,
-                    hint="raise max_tokens=" if done.reason == "length" else "loosen the type, or add a retry",
+                    hint="raise max_tokens=" if cut else "loosen the type, or give retries=",
                 )
+                cause.__cause__ = error
             self._error = NodeError(self.path, self.site, cause)
         self._done, self._finished = done, True
 

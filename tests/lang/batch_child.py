@@ -18,7 +18,8 @@ began: list[rf.Run[object]] = []
 
 @rf.function
 async def work(s: rf.State, n: int) -> str:
-    began.append(s._run)
+    if type(s._run) is rf.Run:  # and no dry run, of which there is one for the journal
+        began.append(s._run)
     s += f"row {n}" + rf.gen("x")
     if n >= STALL:
         await asyncio.Event().wait()

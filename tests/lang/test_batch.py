@@ -16,7 +16,10 @@ import pytest
 import ramify as rf
 from lang_world import make_world
 from ramify.errors import ContextOverflow, InvalidRequest, NodeError
-from ramify.lang.batch import Item, Journal, run_batch
+from ramify.lang import program as program_module
+from ramify.lang.batch import Item, run_batch
+from ramify.lang.dry_run import DryRun
+from ramify.lang.journal import Journal
 from ramify.lang.testing import Call, Scripted
 from ramify.runtime.sim.loop import run
 from ramify.runtime.sim.simulation import Parts
@@ -170,10 +173,66 @@ def test_a_batch_that_is_interrupted_ends_cleanly_and_goes_on_later(tmp_path: Pa
     assert sorted(line[0] for line in first) == [f"row-{n}" for n in range(5)]
     began, ended, cancelled = map(int, last[1:])
     assert last[0] == "interrupted" and ended == began and cancelled == began - 5 > 0
-    entries = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    entries = [json.loads(line) for line in journal.read_bytes().splitlines()][1:]
     assert sorted(entry["key"] for entry in entries) == [f"row-{n}" for n in range(5)]
 
     again = subprocess.run([*command, "40", "99"], capture_output=True, text=True, cwd=tmp_path, check=True)
     lines = [line.rsplit(" ", 1) for line in again.stdout.splitlines()]
     assert {text.split()[0] for text, resumed in lines if resumed == "True"} == {f"row-{n}" for n in range(5)}
     assert sorted(text for text, _ in lines) == sorted(f"row-{n} done {n}" for n in range(40))
+
+
+def asking(prompt: str) -> rf.Program[..., str]:
+    @rf.function
+    def ask(s: rf.State, n: int) -> str:
+        s += rf.user(prompt, str(n)) + rf.assistant(rf.gen("x", max_tokens=5))
+        return s["x"]
+
+    return ask
+
+
+def test_a_journal_of_another_version_of_the_program_is_not_gone_on_with(tmp_path: Path) -> None:
+    journal, numbers = tmp_path / "j", [{"n": n} for n in range(3)]
+    old, new = asking("Say "), asking("Please say ")
+    assert len(list(old.on(Scripted({"x": "old"})).batch(numbers, journal=journal))) == 3
+    assert all(item.resumed for item in asking("Say ").on(Scripted({})).batch(numbers, journal=journal))
+
+    kept = journal.read_bytes()
+    with pytest.raises(InvalidRequest, match="stale is 'again'"):
+        new.on(Scripted({})).batch(numbers, journal=journal, stale="again")  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest) as caught:
+        new.on(Scripted({})).batch(numbers, journal=journal)
+    assert old.fingerprint in caught.value.what and new.fingerprint in caught.value.what
+    assert "delete" in caught.value.hint and 'stale="rerun"' in caught.value.hint and journal.read_bytes() == kept
+
+    items = list(new.on(Scripted({})).batch(numbers, journal=journal, stale="keep"))
+    assert [item.value for item in items] == ["old"] * 3 and journal.read_bytes() == kept
+
+    items = list(new.on(Scripted({"x": "new"})).batch(numbers, journal=journal, stale="rerun"))
+    assert [(item.value, item.resumed) for item in items] == [("new", False)] * 3
+    assert json.loads(journal.read_bytes().splitlines()[0])["fingerprint"] == new.fingerprint
+    items = list(new.on(Scripted({})).batch(numbers, journal=journal, stale="rerun"))
+    assert [(item.value, item.resumed) for item in items] == [("new", True)] * 3  # it is not stale any more
+
+
+def test_a_journal_without_a_first_line_is_read_and_stays_as_it_is(tmp_path: Path) -> None:
+    journal = tmp_path / "j"
+    journal.write_text('{"key": "0", "value": "old"}\n')
+    items = list(asking("Say ").on(Scripted({"x": "new"})).batch([{"n": 0}, {"n": 1}], journal=journal))
+    assert [(item.value, item.resumed) for item in items] == [("old", True), ("new", False)]
+    assert [json.loads(line)["key"] for line in journal.read_bytes().splitlines()] == ["0", "1"]
+
+
+def test_a_program_without_an_end_has_no_fingerprint_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(program_module, "FINGERPRINT_SECONDS", 0.2)
+
+    @rf.function
+    def busy(s: rf.State, n: int) -> int:
+        while isinstance(s._run, DryRun):  # a dry run does not end, whoever looks at the clock
+            pass
+        return n
+
+    journal = tmp_path / "j"
+    assert [item.value for item in busy.on(Scripted({})).batch([{"n": 4}], journal=journal)] == [4]
+    assert json.loads(journal.read_bytes()) == {"key": "0", "value": 4}
+    assert [item.resumed for item in busy.on(Scripted({})).batch([{"n": 4}], journal=journal)] == [True]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import pydantic
 import pytest
 import ramify as rf
 from lang_world import make_world
 from ramify.errors import InvalidRequest, NodeError, OutputInvalid
+from ramify.lang.testing import Raw, Scripted
 from ramify.runtime.sim.loop import run
 from ramify.runtime.sim.simulation import Parts
 
@@ -139,3 +141,82 @@ def test_a_check_that_breaks_is_not_retried(parts: Parts) -> None:
 def test_negative_retries() -> None:
     with pytest.raises(InvalidRequest, match="retries is -1"):
         rf.gen("x", retries=-1)
+
+
+class Shouted(pydantic.BaseModel):
+    name: str
+    words: list[Annotated[str, pydantic.Field(max_length=3)]] = []
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def in_capitals(cls, name: str) -> str:
+        if name != name.upper():
+            raise ValueError("write it in capitals")
+        return name
+
+
+def shouted(retries: int | None) -> rf.Program[[], tuple[Any, list[dict[str, str]]]]:
+    @rf.function
+    def ask(s: rf.State) -> tuple[Any, list[dict[str, str]]]:
+        s += rf.user("Who?") + rf.assistant(rf.gen("x", type=Shouted, retries=retries))
+        return s["x"], s.messages()
+
+    return ask
+
+
+def test_what_a_validator_refuses_is_tried_again_and_the_model_reads_short_lines() -> None:
+    script = Scripted({"x": [Raw('{"name": "Ada", "words": ["ok", "long"]}'), Raw('{"name": "ADA"}')]})
+    value, messages = shouted(1).on(script).run()
+    assert value == Shouted(name="ADA")
+    assert messages[2] == {
+        "role": "user",
+        "content": "name: Value error, write it in capitals\nwords.1: String should have at most 3 characters",
+    }
+
+
+def test_msgspec_says_what_is_wrong_in_its_own_words() -> None:
+    @rf.function
+    def ask(s: rf.State) -> tuple[Any, list[dict[str, str]]]:
+        s += rf.user("How many?") + rf.assistant(rf.gen("x", type=list[int], retries=1))
+        return s["x"], s.messages()
+
+    value, messages = ask.on(Scripted({"x": [Raw('["a"]'), [2]]})).run()
+    assert value == [2] and messages[2]["content"] == "Expected `int`, got `str` - at `$[0]`"
+
+
+@pytest.mark.parametrize("retries", [None, 0])
+def test_without_a_check_nothing_is_tried_again_unless_it_is_asked_for(retries: int | None) -> None:
+    script = Scripted({"x": Raw('{"name": "Ada"}')})
+    with pytest.raises(NodeError, match="write it in capitals"):
+        shouted(retries).on(script).run()
+    assert len(script.calls) == 1
+
+
+def test_with_a_check_two_retries_are_the_default() -> None:
+    check = Picky(9)
+
+    @rf.function
+    def ask(s: rf.State) -> str:
+        s += "a" + rf.gen("x", check=check)
+        return s["x"]
+
+    with pytest.raises(NodeError, match="no value passed in 3 attempts: no: 3"):
+        ask.on(Scripted({"x": "b"})).run()
+
+
+@pytest.mark.parametrize("check", [None, lambda value: None])
+def test_a_text_that_was_cut_is_not_tried_again(parts: Parts, check: Any) -> None:
+    @rf.function
+    def ask(s: rf.State) -> tuple[str, Any]:
+        s += "a" + rf.gen("x", type=list[str], max_tokens=1, check=check, retries=3)
+        with pytest.raises(NodeError) as caught:
+            s["x"].get()
+        return str(caught.value), caught.value.cause
+
+    message, cause = play(parts, ask)
+    assert isinstance(cause, OutputInvalid) and isinstance(cause.__cause__, ValueError)
+    assert "not tried again" in message and "stopped at max_tokens=1" in message and "raise max_tokens" in message
+
+
+def test_retries_without_a_check_are_drawn() -> None:
+    assert "check its type of" in str(shouted(2).graph())

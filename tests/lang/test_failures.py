@@ -8,7 +8,7 @@ import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import ramify as rf
@@ -332,8 +332,12 @@ class Clock:
         return self.now
 
 
+@pytest.mark.parametrize("action", ["always", "error"])
 @pytest.mark.parametrize("kind", ["def", "async def"])
-def test_a_program_that_holds_the_loop_is_named_once_with_its_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_holds_the_loop_is_named_once_with_its_line(
+    kind: str, action: Literal["always", "error"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a filter makes errors of warnings, it is shown too, and the program goes on."""
     clock = Clock()
     monkeypatch.setattr(shared_hub(), "clock", clock)
 
@@ -355,7 +359,7 @@ def test_a_program_that_holds_the_loop_is_named_once_with_its_line(kind: str, mo
 
     program = (plain if kind == "def" else coroutine).on(Scripted({"x": "1", "y": "2"}))
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter(action)
         assert program.run(0.2) == "2"
         assert caught == []
         program.run(0.3)

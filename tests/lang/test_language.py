@@ -13,6 +13,7 @@ import ramify as rf
 from pydantic import BaseModel, Field
 from ramify.errors import InvalidRequest, InvalidType, NodeError, from_info, to_info
 from ramify.lang.expr import Expr, GenExpr
+from ramify.lang.testing import Scripted
 from ramify.lang.types import grammar_of
 from ramify.runtime.protocol.graph import NodeDone, Usage
 
@@ -132,9 +133,31 @@ def test_a_value_that_is_not_of_its_type_is_an_error_with_path_and_line() -> Non
     assert caught.value.path == "p/x[0]" and caught.value.site == "f.py:3"
 
 
-def test_values_cannot_be_dict_keys() -> None:
-    with pytest.raises(TypeError):
-        {make_value("a"): 1}
+def test_a_values_hash_is_that_of_what_it_is() -> None:
+    assert {"a": 1}[make_value("a")] == 1 and {make_value("7", int)} == {7}
+    with pytest.raises(TypeError, match="list"):
+        hash(make_value("[1]", list[int]))
+
+
+def test_a_hash_is_a_fence_which_async_code_awaits() -> None:
+    engine = Scripted({"x": "a"})
+
+    @rf.function
+    def plain(s: rf.State) -> int:
+        return {"a": 1}[s.gen("x")]
+
+    @rf.function
+    async def coroutine(s: rf.State) -> int:
+        value = s.gen("x")
+        with pytest.raises(InvalidRequest, match="async") as caught:
+            hash(value)
+        assert "await" in caught.value.hint
+        await value
+        return {"a": 1}[value]
+
+    assert plain.on(engine).run() == coroutine.on(engine).run() == 1
+    (fence,) = plain.explain().fences
+    assert (fence.value, fence.how) == (f"{plain.name}/x[0]", "hash")
 
 
 def test_errors_travel_as_strings() -> None:

@@ -228,7 +228,7 @@ def test_a_batch_with_a_run_id_goes_on_where_it_stopped(tmp_path: Path, monkeypa
 
     rows = [{"n": n} for n in range(5)]
     list(program.on(Scripted({"x": "a"}), run_id="nightly").batch(rows[:3]))
-    assert (tmp_path / ".ramify" / "nightly.jsonl").read_bytes().count(b"\n") == 3
+    assert (tmp_path / ".ramify" / "nightly.jsonl").read_bytes().count(b"\n") == 1 + 3
     items = list(program.on(Scripted({"x": "b"}), run_id="nightly").batch(rows))
     assert sorted((item.index, item.value, item.resumed) for item in items) == [
         (0, "a", True),

@@ -163,3 +163,63 @@ def test_outside_of_a_program_they_say_so() -> None:
         rf.map(shout, ["a"])
     with pytest.raises(InvalidRequest, match="def programs"):
         rf.blocking(print)
+
+
+@rf.function
+def even(s: rf.State, i: int) -> int:
+    if i % 2:
+        raise ValueError(f"{i} is odd")
+    s += f"item {i}" + rf.gen("x", max_tokens=2, ignore_eos=True)
+    return i
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_an_item_that_fails_has_the_value_that_on_error_gives(parts: Parts, limit: int | None) -> None:
+    def replaced(error: NodeError) -> str:
+        return f"{error.path.rpartition('/')[2]}: {error.cause.what}"
+
+    @rf.function
+    def plain(s: rf.State) -> list[int | str]:
+        return rf.map(even, range(4), limit=limit, on_error=replaced)  # type: ignore[return-value]
+
+    @rf.function
+    async def coroutine(s: rf.State) -> list[int | str]:
+        return [await value for value in rf.map(even, range(4), limit=limit, on_error=replaced)]
+
+    expected = [0, "even[1]: ValueError: 1 is odd", 2, "even[3]: ValueError: 3 is odd"]
+    assert play(parts, plain) == play(parts, coroutine) == expected
+
+
+def test_what_on_error_raises_is_the_failure_of_its_item(parts: Parts) -> None:
+    def refuse(error: NodeError) -> int:
+        raise KeyError(error.cause.what)
+
+    @rf.function
+    def all_of(s: rf.State) -> tuple[int, str]:
+        good, bad = rf.map(even, [0, 1], on_error=refuse)
+        with pytest.raises(NodeError) as caught:
+            bad.get()
+        return good.get(), caught.value.what
+
+    good, what = play(parts, all_of)
+    assert good == 0 and "KeyError" in what and "1 is odd" in what
+
+
+def test_on_error_may_run_another_program(parts: Parts) -> None:
+    @rf.function
+    def all_of(s: rf.State) -> list[int]:
+        return rf.map(even, [0, 1], on_error=lambda error: even(6).get())  # type: ignore[return-value]
+
+    assert play(parts, all_of) == [0, 6]
+
+
+def test_on_error_is_a_plain_function(parts: Parts) -> None:
+    async def replaced(error: NodeError) -> int:
+        return 0
+
+    @rf.function
+    def all_of(s: rf.State) -> list[object]:
+        return rf.map(even, [1], on_error=replaced)  # type: ignore[return-value]
+
+    with pytest.raises(InvalidRequest, match="async def"):
+        play(parts, all_of)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from typing import Any
 
 import pytest
 import ramify as rf
-from ramify.errors import Cancelled, InvalidRequest, NodeError, WorkerError
+from ramify.errors import Cancelled, InvalidRequest, NodeError, WorkerError, to_info
 from ramify.lang.events import NodeDone
+from ramify.lang.run_options import ProgramOptions
+from ramify.lang.session import Session
 from ramify.lang.testing import Call, Raw, Scripted
+from ramify.runtime.protocol.graph import EngineFailed
 
 
 def echo(call: Call) -> str:
@@ -136,3 +140,32 @@ def test_a_type_that_has_no_schema_and_a_turn_in_a_turn_are_errors_of_the_caller
         assert "test_session.py" in caught.value.where
         with s.user(), pytest.raises(InvalidRequest, match="inside another turn"):
             s += rf.user("no")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_events_end_when_the_engine_is_lost(asynchronous: bool) -> None:
+    """Also those of a session, whose run goes on until it is closed; and of one that is opened on what is left."""
+    with rf.open(Scripted({"a": "b"}), events=True) as s:
+        s += "x" + rf.gen("a")
+        s["a"].get()
+        read: list[str] = []
+
+        async def follow() -> None:
+            read.extend([type(event).__name__ async for event in s.run.events()])
+
+        def read_all() -> None:
+            if asynchronous:
+                asyncio.run(follow())
+            else:
+                read.extend(type(event).__name__ for event in s.run.events())
+
+        reader = threading.Thread(target=read_all, daemon=True)
+        reader.start()
+        link = s.run.link
+        link.on_reply(EngineFailed(to_info(WorkerError("out of memory"))))
+        reader.join(10)
+        assert not reader.is_alive() and read == ["NodeStarted", "TextDelta", "NodeDone"]
+
+    late = Session(link, ProgramOptions(events=True), ())
+    assert list(late.run.events()) == []
+    late.run.cancel()

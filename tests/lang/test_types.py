@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramify.errors import InvalidType
 from ramify.grammar.spec import JsonSchema
+from ramify.lang.expr import Argument
 from ramify.lang.testing import _json
 from ramify.lang.types import grammar_of
 
@@ -178,3 +179,8 @@ def test_a_bound_that_would_be_passed_over_is_refused(type_: Any) -> None:
 def test_no_schema_can_be_made(type_: object) -> None:
     with pytest.raises(InvalidType):
         grammar_of(type_)
+
+
+def test_a_schema_made_of_an_argument_is_plain_text_for_the_compiler() -> None:
+    grammar, _ = grammar_of(JsonSchema(Argument('{"type": "integer"}')))
+    assert isinstance(grammar, JsonSchema) and type(grammar.schema) is str

@@ -99,6 +99,12 @@ def children(s: rf.State) -> list[rf.Value[Fix]]:
     return rf.map(value, [1, 2])
 
 
+@rf.function
+def replaced(s: rf.State) -> None:
+    assert_type(rf.map(value, [1], on_error=None), list[rf.Value[Fix]])
+    assert_type(rf.map(value, [1], on_error=lambda error: None), list[rf.Value[Fix | None]])
+
+
 def results() -> None:
     assert_type(value.run(3), Fix)
     assert_type(value_async.run(3, m=""), Fix)

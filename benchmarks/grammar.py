@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -207,11 +207,22 @@ def measure(compile_: Compile, vocabulary: Vocabulary, byte_ids: Sequence[int], 
     return result
 
 
+def _property_orders(node: Any) -> Iterator[list[str]]:
+    """The keys of everything in a schema that may be a `properties`."""
+    if isinstance(node, dict):
+        if isinstance(properties := node.get("properties"), dict):
+            yield list(properties)
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from _property_orders(part)
+
+
 class Feeder:
-    """Feeds values with their keys in any order: first as the schema's text has them, then by search, up to a bound."""
+    """Feeds values with their keys in any order: first as the schema lists them, then by search, up to a bound."""
 
     def __init__(self, schema: str, byte_ids: Sequence[int]) -> None:
-        self._schema = schema
+        self._orders = list(_property_orders(json.loads(schema)))
         self._byte_ids = byte_ids
         self._tries = 2_000
 
@@ -223,7 +234,8 @@ class Feeder:
                 state = self.fed(self._text(state, ", " if index else ""), item)
             return self._text(state, "]")
         if isinstance(value, dict):
-            names = sorted(value, key=lambda name: self._schema.find(json.dumps(name) + ":") % (1 << 30))
+            order = max(self._orders, key=lambda order: len(value.keys() & set(order)), default=[])
+            names = [*(name for name in order if name in value), *(name for name in value if name not in order)]
             return self._members(self._text(state, "{"), value, names, "")
         return self._text(state, json.dumps(value, ensure_ascii=False))
 

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import jsonschema
 import msgspec
@@ -36,6 +36,12 @@ from ramify.seedling.training.records import write
 
 ROLES = {"system": rf.system, "user": rf.user, "assistant": rf.assistant, "tool": rf.tool}
 MODES = [(typed, temperature) for typed in (True, False) for temperature in (0.0, 1.0)]
+
+
+class Ticket(TypedDict):
+    """A label as a field of JSON, which `examples/classification.py` chooses with `select`."""
+
+    urgency: Literal["high", "medium", "low"]
 
 
 def example(name: str) -> ModuleType:
@@ -82,7 +88,7 @@ def text_with(d: Draw, domain: str, facts: tuple[str, ...]) -> str:
 def typed_gens() -> list[TypedGen]:
     """The typed gens of the examples, and those that extract once more on texts that may not state what is asked."""
     order, receipt = example("demo").Order, example("extraction").Receipt
-    total, ticket = example("receipts").Total, example("classification").Ticket
+    total = example("receipts").Total
     action = example("agent")
 
     def extracting(name: str, type_: Any, max_tokens: int, role: str, domain: str, *facts: str) -> list[TypedGen]:
@@ -98,7 +104,7 @@ def typed_gens() -> list[TypedGen]:
 
     def tickets(d: Draw) -> list[Turn]:
         text = messages.make(d, topic=d.chance(0.5), sentiment=False, urgency=True).text
-        return [system(f"Extract JSON with fields: {describe(rf.schema(ticket))}"), user(text)]
+        return [system(f"Extract JSON with fields: {describe(rf.schema(Ticket))}"), user(text)]
 
     def tools(d: Draw) -> list[Turn]:
         """A conversation with tools up to one of its assistant turns."""
@@ -109,7 +115,7 @@ def typed_gens() -> list[TypedGen]:
         *extracting("demo: Order", order, 150, "user", "orders", "customer", "items", "total", "destination"),
         *extracting("extraction: Receipt", receipt, 200, "system", "receipts", "items", "total"),
         *extracting("receipts: Total", total, 30, "system", "receipts", "total"),
-        TypedGen("classification: Ticket", ticket, 20, tickets),
+        TypedGen("urgency: Ticket", Ticket, 20, tickets),
         TypedGen("agent: ACTION", action.ACTION, 100, tools),
     ]
 

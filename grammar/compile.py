@@ -2,8 +2,9 @@
 
 `compile` returns at once. Equal grammars that are asked for while one is being compiled share that compilation (single
 flight); compiled ones are kept, least recently used first out, within a number of entries and of bytes; refusals are
-kept for a short while, so that a client which repeats a bad schema does not buy a compilation each time. Threads come
-only from the `Executor` port and time only from the clock that is handed in, so the virtual clock can run it inline.
+kept for a short while, so that a client which repeats a bad schema does not buy a compilation each time. What a
+compiled grammar's report has to say goes to the log "ramify.grammar", once a grammar. Threads come only from the
+`Executor` port and time only from the clock that is handed in, so the virtual clock can run it inline.
 
     compile(spec) --kept--> done future
                   --in flight--> one more waiter
@@ -12,6 +13,7 @@ only from the `Executor` port and time only from the clock that is handed in, so
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,10 +22,14 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..errors import EngineUnavailable, Overloaded, RamifyError, from_info, to_info
+from .report import GrammarReport, Note
 from .spec import GrammarSpec
 from .state import CompiledGrammar, GrammarBackend
 
+log = logging.getLogger("ramify.grammar")
+
 T = TypeVar("T")
+_MAX_NOTES = 8
 
 
 class Executor(Protocol):
@@ -76,6 +82,7 @@ class GrammarCompiler:
         self._kept_bytes = 0
         self._failures: OrderedDict[str, tuple[RamifyError, float]] = OrderedDict()  # soonest to expire first
         self._in_flight: dict[str, list[Future[CompiledGrammar]]] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()  # whose notes were logged; the oldest first
 
     @property
     def num_entries(self) -> int:
@@ -150,7 +157,19 @@ class GrammarCompiler:
             if keep:
                 self._keep(key, outcome)
             waiters = self._in_flight.pop(key)
+            is_news = not isinstance(outcome, RamifyError) and self._is_news(key)
         _settle(waiters, outcome)
+        if is_news and not isinstance(outcome, RamifyError):
+            _log_notes(outcome.key, outcome.report)
+
+    def _is_news(self, key: str) -> bool:
+        """Whether a grammar's notes were not logged yet: it may be compiled again. The lock is held."""
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > self._limits.max_entries:
+            self._told.popitem(last=False)
+        return True
 
     def _keep(self, key: str, outcome: CompiledGrammar | RamifyError) -> None:
         """Put a result in the cache and make room. The lock is held."""
@@ -181,3 +200,19 @@ def _settle(waiters: list[Future[CompiledGrammar]], outcome: CompiledGrammar | R
             waiter.set_exception(error)
         else:
             waiter.set_result(outcome)
+
+
+def _log_notes(key: str, report: GrammarReport) -> None:
+    """Tell the engine's log what of a grammar is not enforced as written, and what is left out of it."""
+    loose = [note for note in report.notes if note.kind != "narrowed"]
+    narrowed = [note for note in report.notes if note.kind == "narrowed"]
+    if loose:
+        log.warning("grammar %s (%s): %s", key[:12], report.backend, _listed(loose))
+    if narrowed:
+        log.info("grammar %s (%s): %s", key[:12], report.backend, _listed(narrowed))
+
+
+def _listed(notes: list[Note]) -> str:
+    """The first few, a pointer as a literal: a property's name may hold a line break."""
+    texts = [f"{note.kind} at {note.where!a}: {note.what}" for note in notes[:_MAX_NOTES]]
+    return "; ".join(texts) + (f"; and {len(notes) - _MAX_NOTES} more" if len(notes) > _MAX_NOTES else "")

@@ -85,16 +85,37 @@ def _min_properties(node: dict[str, Any]) -> Finding:
     return Finding("weakened", "a key that is written twice counts twice")
 
 
+def _open_bound(node: dict[str, Any]) -> Finding:
+    """Beside a whole number n that is excluded and a bound less than 1 away, the library takes n itself."""
+    for excluded, others, sign in (
+        ("exclusiveMinimum", ("maximum", "exclusiveMaximum"), 1),
+        ("exclusiveMaximum", ("minimum", "exclusiveMinimum"), -1),
+    ):
+        for part in (beside := _beside(node)):
+            bound = part.get(excluded)
+            if bound is None or bound != int(bound):
+                continue
+            gaps = [(other[keyword] - bound) * sign for other in beside for keyword in others if keyword in other]
+            if any(0 < gap < 1 for gap in gaps):
+                return Finding("weakened", f"{excluded} lets {bound} through if the other bound is less than 1 away")
+    return ENFORCED
+
+
+def _beside(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """A schema and its parts that describe the same value, those of references apart."""
+    parts = [part for keyword in ("allOf", "anyOf", "oneOf") for part in node.get(keyword, ())]
+    return [node, *(each for part in parts if isinstance(part, dict) for each in _beside(part))]
+
+
 _NO_REGULAR = "no backend remembers what it has written"
 LLGUIDANCE: Mapping[str, Rule] = MappingProxyType(
     {
-        **dict.fromkeys(
-            ("$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "exclusiveMaximum"), _enforced
-        ),
-        **dict.fromkeys(("exclusiveMinimum", "items", "maxItems", "maxLength", "maxProperties", "maximum"), _enforced),
+        **dict.fromkeys(("$ref", "additionalProperties", "const", "enum"), _enforced),
+        **dict.fromkeys(("allOf", "anyOf", "exclusiveMaximum", "exclusiveMinimum"), _open_bound),
+        **dict.fromkeys(("items", "maxItems", "maxLength", "maxProperties", "maximum"), _enforced),
         **dict.fromkeys(("minItems", "minLength", "minimum", "multipleOf", "prefixItems", "properties"), _enforced),
         **dict.fromkeys(("required", "type"), _enforced),
-        "oneOf": _enforced,  # or refused while compiling, unless the library proves the alternatives apart
+        "oneOf": _open_bound,  # or refused while compiling, unless the library proves the alternatives apart
         "format": _llguidance_format,
         "minProperties": _min_properties,
         "pattern": _pattern,

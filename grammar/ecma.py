@@ -13,8 +13,10 @@ it. An escape that is nothing in ECMA-262 but an anchor elsewhere (`\A`, `\z`, `
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
+from ..errors import InvalidSchema
 from .charset import LAST, Ranges, charset, complement
 from .expression import EMPTY, Alternatives, Anchor, Chars, Expression, Repeat, Sequence, alternatives
 from .limits import DEFAULT_LIMITS, GrammarLimits, beyond, encoded_size
@@ -50,11 +52,22 @@ def search_expression(pattern: str, where: str = "", limits: GrammarLimits = DEF
     """
     if (size := encoded_size(pattern, limits.pattern_bytes)) > limits.pattern_bytes:
         raise beyond("a pattern", size, "bytes", limits.pattern_bytes, where)
+    try:
+        return _searched(pattern, limits)
+    except InvalidSchema:
+        if not where:
+            raise
 
     def place(offset: int) -> str:
-        return f"{where}, character {offset}" if where else f"character {offset}"
+        return f"{where}, character {offset}"
 
     return _EcmaParser(pattern, limits, place, dot_all=False, lazy=True).search()
+
+
+@lru_cache(maxsize=256)
+def _searched(pattern: str, limits: GrammarLimits) -> Expression | None:
+    """A pattern is looked at by each step on the way to a backend, and often stands in many places."""
+    return _EcmaParser(pattern, limits, "character {}".format, dot_all=False, lazy=True).search()
 
 
 class _EcmaParser(PatternParser):

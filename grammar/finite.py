@@ -11,17 +11,21 @@ from collections import defaultdict
 from typing import Any
 
 from ..errors import InvalidSchema
-from .schema import REFERENCES, SchemaNode, Subschema, anchors, child_pointer, children, resolve_local, subschemas
+from .schema import REFERENCES, SchemaNode, Subschema, child_pointer, children, resolve_local
 
 
-def check_finite(root: SchemaNode) -> None:
+def check_finite(root: SchemaNode, places: list[Subschema], named: dict[str, str]) -> None:
     """Check every part of the schema that a value may reach.
+
+    Args:
+        root: the schema.
+        places: `subschemas(root)`.
+        named: `anchors(places)`.
 
     Raises:
         InvalidSchema: at the first part that no finite value satisfies.
     """
-    parts = {here.pointer: here for here in subschemas(root)}
-    named = anchors(root)
+    parts = {here.pointer: here for here in places}
     finite = _finite(root, parts, named)
     for pointer in _reachable(root, parts, named):
         if pointer not in finite:

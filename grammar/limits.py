@@ -33,16 +33,23 @@ class Narrowing:
             default, because a counted string costs a matcher states where a free one costs nothing: at 2,048
             characters the lexer that requests share was full after 14 texts of every kind of character.
         integer: magnitude of an integer without bounds; None: no bound. 10^18 fits a signed 64-bit integer.
+        number: the same for other numbers.
+        fraction_digits: digits after the point, 10 at most, for a number without `multipleOf`; None: no bound.
+            Without this, and without bounds, a number may have an exponent: `1e999` too, which no decoder takes.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 
     close_objects: bool = True
     string_length: int | None = None
     integer: int | None = 10**18
+    number: int | None = 10**18
+    fraction_digits: int | None = 10
     large_bounds: bool = True
 
 
-EXACT = Narrowing(close_objects=False, string_length=None, integer=None, large_bounds=False)
+EXACT = Narrowing(
+    close_objects=False, string_length=None, integer=None, number=None, fraction_digits=None, large_bounds=False
+)
 """Nothing is left out: for measurements of coverage."""
 
 
@@ -122,11 +129,11 @@ def check_schema(spec: JsonSchema, limits: GrammarLimits = DEFAULT_LIMITS) -> Sc
     places = list(subschemas(root))
     for here in places:
         check_shapes(here, move_bounds=limits.narrowing.large_bounds)
-    named = anchors(root)
+    named = anchors(places)
     for here in places:
         if isinstance(here.node, dict):
             _check_node(here, root, named, limits)
-    check_finite(root)
+    check_finite(root, places, named)
     return root
 
 

@@ -9,8 +9,8 @@ that lists no properties is a map and stays open, and a key that is required cou
 schema that is put together: in `allOf: [A, B]` each part describes the same object, and closing A would forbid what B
 adds. A part is therefore closed only where it alone describes its object.
 
-*Strings* without a length or a pattern get one, *integers* without bounds get some, and upper bounds beyond the limits
-are lowered to them. A `format` that a pattern says to the letter becomes that pattern.
+*Strings* without a length or a pattern get one, *numbers* get bounds on their digits (`numbers.py`), and upper bounds
+beyond the limits are lowered to them. A `format` that a pattern says to the letter becomes that pattern.
 
 Under a keyword that negates a part (`not`, `if`, alternatives of a `oneOf` that overlap) all this would widen: backends
 must have refused those before.
@@ -23,8 +23,9 @@ from typing import Any
 
 from .formats import PATTERNS
 from .limits import DEFAULT_LIMITS, GrammarLimits
+from .numbers import NumberBounds, type_names
 from .report import Note
-from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, resolve, subschemas
+from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, children, resolve, subschemas
 
 _IN_PLACE = frozenset({"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
 """Keywords whose subschemas describe the same value as the schema that holds them. `$ref` is one too, by name."""
@@ -50,11 +51,15 @@ def narrow(
         return root, []
     copy: Any = _copy(root)
     notes: list[Note] = []
-    shared = _described_elsewhere(root) if limits.narrowing.close_objects else set()
-    for written, here in zip(list(subschemas(root)), list(subschemas(copy)), strict=True):
+    places = list(subschemas(root))
+    by_pointer = {here.pointer: here for here in places}
+    entangled = _entangled(root, by_pointer) if limits.narrowing.fraction_digits else set()
+    numbers = NumberBounds(places, limits.narrowing, entangled)
+    shared = _described_elsewhere(root, by_pointer) if limits.narrowing.close_objects else set()
+    for written, here in zip(places, list(subschemas(copy)), strict=True):
         if not isinstance(here.node, dict):
             continue
-        for keyword, what in _narrowed(here.node, limits):
+        for keyword, what in (*_narrowed(here.node, limits), *numbers.narrow(here)):
             notes.append(Note("narrowed", child_pointer(where(written), keyword), keyword, what))
         if limits.narrowing.close_objects and here.pointer not in shared and _is_silent(here.node):
             _close(here.node)
@@ -75,8 +80,6 @@ def _narrowed(node: dict[str, Any], limits: GrammarLimits) -> list[tuple[str, st
     """Add and lower bounds in one schema; the keywords and what was done."""
     narrowing = limits.narrowing
     done: list[tuple[str, str]] = []
-    types = node.get("type", ())
-    names = {types} if isinstance(types, str) else set(types)
     if narrowing.large_bounds:
         for keyword, limit in (
             ("maxLength", limits.length),
@@ -88,25 +91,16 @@ def _narrowed(node: dict[str, Any], limits: GrammarLimits) -> list[tuple[str, st
                 done.append((keyword, f"lowered to {limit}, the limit"))
         for keyword, sign in (("maximum", 1), ("exclusiveMaximum", 1), ("minimum", -1), ("exclusiveMinimum", -1)):
             bound = node.get(keyword)
-            if isinstance(bound, int) and bound * sign > _EXACT_INTEGERS and bound * sign != _MAX_DIGITS_18:
+            if isinstance(bound, float) and bound * sign > _MAX_DIGITS_18:
+                node[keyword] = sign * _MAX_DIGITS_18
+                done.append((keyword, f"moved to {sign * _MAX_DIGITS_18}"))
+            elif isinstance(bound, int) and bound * sign > _EXACT_INTEGERS and bound * sign != _MAX_DIGITS_18:
                 nearer = _MAX_DIGITS_18 if bound * sign > _MAX_DIGITS_18 else _EXACT_INTEGERS
                 node[keyword] = sign * nearer
                 done.append((keyword, f"moved to {sign * nearer}, which backends hold exactly"))
-    if narrowing.string_length is not None and "string" in names and not node.keys() & _LENGTH_KNOWN:
+    if narrowing.string_length is not None and "string" in type_names(node) and not node.keys() & _LENGTH_KNOWN:
         node["maxLength"] = max(narrowing.string_length, node.get("minLength", 0))
         done.append(("maxLength", f"at most {node['maxLength']} characters: no length is given"))
-    if (
-        narrowing.integer is not None
-        and "integer" in names
-        and not node.keys() & {"$ref", "const", "enum", "multipleOf"}
-    ):
-        for bounds, value in (
-            (("minimum", "exclusiveMinimum"), -narrowing.integer),
-            (("maximum", "exclusiveMaximum"), narrowing.integer),
-        ):
-            if not node.keys() & set(bounds) and "number" not in names:
-                node[bounds[0]] = value
-                done.append((bounds[0], f"{value}: no bound is given"))
     return done
 
 
@@ -128,9 +122,8 @@ def _is_silent(node: dict[str, Any]) -> bool:
     return "properties" in node and not node.keys() & others
 
 
-def _described_elsewhere(root: dict[str, Any]) -> set[str]:
+def _described_elsewhere(root: dict[str, Any], by_pointer: dict[str, Subschema]) -> set[str]:
     """Pointers of the schemas that share their object with another: parts of a composition, through references."""
-    by_pointer = {here.pointer: here for here in subschemas(root)}
     objects = [here for here in by_pointer.values() if isinstance(here.node, dict)]
     anchors = {f"#{here.node['$anchor']}": here.pointer for here in objects if "$anchor" in here.node}
     pending = [part for here in by_pointer.values() if _composes(here) for part in _parts(here, root, anchors)]
@@ -142,6 +135,25 @@ def _described_elsewhere(root: dict[str, Any]) -> set[str]:
         shared.add(pointer)
         pending.extend(_parts(by_pointer[pointer], root, anchors))
     return shared
+
+
+def _entangled(root: dict[str, Any], by_pointer: dict[str, Subschema]) -> set[str]:
+    """Pointers of the schemas that may describe a value with another: those put together, and all that is inside them.
+
+    Two parts of a composition may both describe the property `a` of their object.
+    """
+    pending = [here.pointer for here in by_pointer.values() if _composes(here) and _parts(here, root, {})]
+    entangled: set[str] = set()
+    while pending:
+        pointer = pending.pop()
+        if pointer in entangled or pointer not in by_pointer:
+            continue
+        entangled.add(pointer)
+        if isinstance(by_pointer[pointer].node, bool):
+            continue
+        pending.extend(_parts(by_pointer[pointer], root, {}))
+        pending.extend(child.pointer for child in children(by_pointer[pointer]))
+    return entangled
 
 
 def _composes(here: Subschema) -> bool:

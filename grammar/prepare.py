@@ -73,9 +73,7 @@ def prepare(
         InvalidSchema: no schema, or beyond the limits.
         UnenforceableSchema: `spec.strict`, and a keyword that the backend does not enforce.
     """
-    written = check_schema(spec, limits)
-    _check_patterns(written, limits)
-    rewritten = rewrite(written, limits)
+    written, rewritten = _read(spec.schema, limits)
     schema = adapt(rewritten.schema)
     place = _Places(written, rewritten)
     notes = list(coverage(schema, backend, place))
@@ -88,12 +86,20 @@ def prepare(
     ]
     if notes and spec.strict:
         raise unenforceable([place.tidy(note) for note in notes], backend)
-    weaker = _weaken(schema, backend, frozenset(drop)) if notes else schema
+    weaker = _weaken(schema, backend, frozenset(drop), place.adopt) if notes else schema
     narrowed, bounds = narrow(weaker, limits, place)
     style = "at most 8 blanks between tokens" if spec.any_whitespace else 'one separator style, ", " and ": "'
     bounds.insert(0, Note("narrowed", "#", "whitespace", style))
     every = [place.tidy(note) for note in (*notes, *bounds)] + list(rewritten.notes)
     return Prepared(written, weaker, narrowed, tuple(dict.fromkeys(every)))
+
+
+@lru_cache(maxsize=2)
+def _read(text: str, limits: GrammarLimits) -> tuple[SchemaNode, Rewritten]:
+    """The steps that are the same for every backend: a schema that one refuses is prepared for the next."""
+    written = check_schema(JsonSchema(text), limits)
+    _check_patterns(written, limits)
+    return written, rewrite(written, limits)
 
 
 def refused_while_compiling(error: UnenforceableSchema) -> tuple[str, ...]:
@@ -156,7 +162,7 @@ class _Places:
 
     def __init__(self, written: SchemaNode, rewritten: Rewritten) -> None:
         self._written = written
-        self._origins = rewritten.origins
+        self._origins = dict(rewritten.origins)
         self._known: dict[str, str] = {}
 
     def __call__(self, here: Subschema) -> str:
@@ -169,6 +175,11 @@ class _Places:
         self._known[here.pointer] = place
         return place
 
+    def adopt(self, part: dict[str, Any], copy: dict[str, Any]) -> None:
+        """A copy, which must live as long as this, stands where the part does."""
+        if (place := self._origins.get(id(part))) is not None:
+            self._origins[id(copy)] = place
+
     def tidy(self, note: Note) -> Note:
         """A note whose pointer names a keyword that is not there points to the schema instead."""
         if note.kind == "narrowed" or resolve(self._written, note.where) is not None:
@@ -176,7 +187,9 @@ class _Places:
         return Note(note.kind, note.where.rsplit("/", 1)[0], note.keyword, note.what, note.nearest)
 
 
-def _weaken(root: SchemaNode, backend: str, drop: frozenset[str]) -> SchemaNode:
+def _weaken(
+    root: SchemaNode, backend: str, drop: frozenset[str], adopt: Callable[[dict[str, Any], dict[str, Any]], None]
+) -> SchemaNode:
     """A copy without what the backend does not enforce: more values satisfy it, and none fewer."""
     table = TABLES[backend]
 
@@ -204,6 +217,7 @@ def _weaken(root: SchemaNode, backend: str, drop: frozenset[str]) -> SchemaNode:
                 out[keyword] = visit(value)
             else:
                 out[keyword] = value
+        adopt(node, out)
         return out
 
     weaker: SchemaNode = visit(root)

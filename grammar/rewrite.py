@@ -84,7 +84,7 @@ class _Rewriter:
         self._names: dict[str, str] = {}  # pointer of a target -> its name among the definitions
         self._definitions: dict[str, Any] = {}  # name -> rewritten schema, or _BUSY
         self._pending: list[str] = []
-        self._anchors = anchors(root)
+        self._anchors = anchors(subschemas(root))
         self._resources = [name for name in self._anchors if not name.startswith("#")]
         self._origins: dict[int, str] = {}
         self._kept: list[Any] = []  # what `_origins` names must live as long, or another object might take its id

@@ -7,7 +7,7 @@ iterative: a schema comes from outside, and its depth must not become ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -32,6 +32,7 @@ SUBSCHEMA_LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
 SUBSCHEMA_MAPS = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
+APPLICATORS = ONE_SUBSCHEMA | SUBSCHEMA_LISTS | SUBSCHEMA_MAPS
 
 ANNOTATIONS = frozenset(
     {
@@ -149,10 +150,10 @@ def resolve(root: SchemaNode, reference: str) -> Subschema | None:
     return Subschema(child_pointer("#", *names), node, "$ref")
 
 
-def anchors(root: SchemaNode) -> dict[str, str]:
+def anchors(places: Iterable[Subschema]) -> dict[str, str]:
     """References by name (`$anchor`, `$id`) to the pointers of what they name; a name used twice is left out."""
     found: dict[str, list[str]] = {}
-    for here in subschemas(root):
+    for here in places:
         if not isinstance(here.node, dict):
             continue
         for keyword, spelled in (("$anchor", "#{}"), ("$dynamicAnchor", "#{}"), ("$id", "{}"), ("id", "{}")):
@@ -168,7 +169,7 @@ def resolve_local(root: SchemaNode, reference: str, named: dict[str, str]) -> Su
     Args:
         root: the schema.
         reference: the value of `$ref`.
-        named: `anchors(root)`.
+        named: `anchors(subschemas(root))`.
     """
     if (target := resolve(root, reference)) is not None:
         return target
@@ -183,6 +184,8 @@ def resolve_local(root: SchemaNode, reference: str, named: dict[str, str]) -> Su
 def children(parent: Subschema) -> Iterator[Subschema]:
     """The direct subschemas of an object schema, in document order."""
     for keyword, value in parent.node.items():
+        if keyword not in APPLICATORS:
+            continue  # most keywords have no schema below them, and need no pointer
         pointer = child_pointer(parent.pointer, keyword)
         if isinstance(value, list) and keyword in SUBSCHEMA_LISTS:
             for index, node in enumerate(value):

@@ -10,6 +10,7 @@ characters, which no UTF-8 text holds: `_Surrogates` takes them out.
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from ..matcher import MatcherState, dead_end
 from ..merge import flatten
 from ..prepare import prepare, write_patterns
 from ..report import GrammarReport, Note
+from ..schema import subschemas
 from ..spec import Choices, GrammarSpec, JsonSchema
 from ..state import GrammarPlan
 from .xgrammar_text import write_choices
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ..vocabulary import Vocabulary
 
 _MAX_WHITESPACE = 8
+_FRACTION_DIGITS = 6
 _WORTH_SERIALIZING = 0.1
 """Seconds of compiling above which the compiled grammar itself travels: loading a large one takes some 20 ms."""
 
@@ -47,8 +50,11 @@ class XGrammarBackend:
 
     def __init__(self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS) -> None:
         self._vocabulary = vocabulary
-        # The library's masks are slow where strings have lengths, and it says lengths only by patterns.
-        self._limits = replace(limits, narrowing=replace(limits.narrowing, string_length=None))
+        # The library's masks are slow where strings have lengths, and it says lengths only by patterns. It reads no
+        # multipleOf, which narrowing writes: a number with bounds, which narrowing writes too, has six digits there.
+        digits = limits.narrowing.fraction_digits and min(limits.narrowing.fraction_digits, _FRACTION_DIGITS)
+        narrowing = replace(limits.narrowing, string_length=None, fraction_digits=digits)
+        self._limits = replace(limits, narrowing=narrowing)
         self._filler = _Filler()
         self._surrogates = _Surrogates(vocabulary)
         # A token without bytes is what the library takes for a control token; stop tokens come apart from the text.
@@ -90,7 +96,11 @@ class XGrammarBackend:
         match spec:
             case JsonSchema():
                 prepared = prepare(spec, self.name, self._limits, adapt=flatten)
-                schema = write_patterns(prepared.narrowed, json=True)
+                narrowed = copy.deepcopy(prepared.narrowed)
+                for here in subschemas(narrowed):
+                    if isinstance(here.node, dict):
+                        here.node.pop("multipleOf", None)  # of narrowing, which the bounds beside it enforce
+                schema = write_patterns(narrowed, json=True)
                 form = "any_whitespace" if spec.any_whitespace else "fixed_whitespace"
                 return _Source(form, msgspec.json.encode(schema).decode()), prepared.notes
             case Choices():

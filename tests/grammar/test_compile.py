@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from ramify.errors import EngineUnavailable, InvalidSchema, Overloaded, RamifyError, UnenforceableSchema
 from ramify.grammar.compile import CompileCacheLimits, GrammarCompiler
+from ramify.grammar.report import GrammarReport
 from ramify.grammar.spec import JsonSchema
 from ramify.grammar.state import GrammarState
 
@@ -30,6 +32,7 @@ class Grammar:
         self.key = key
         self.num_bytes = num_bytes
         self.healthy = True
+        self.report = GrammarReport(self.backend)
 
     def state(self) -> GrammarState:
         raise NotImplementedError
@@ -224,3 +227,17 @@ def test_an_executor_that_was_shut_down_is_a_named_error(backend: CountingBacken
 def test_text_that_is_not_json_fails_in_the_future_and_not_in_the_call(llguidance: Any, text: str) -> None:
     error = GrammarCompiler(llguidance, Inline(), clock=Clock()).compile(JsonSchema(text)).exception(0)
     assert isinstance(error, InvalidSchema)
+
+
+@pytest.mark.parametrize("family_name", ["byte_level"])
+def test_notes_reach_the_log_once_a_grammar(llguidance: Any, caplog: pytest.LogCaptureFixture) -> None:
+    schema = {"type": "object", "properties": {"a\nb": {"type": "array", "uniqueItems": True}, "n": {"type": "number"}}}
+    # Room for no grammar: the second one is compiled again.
+    compiler = GrammarCompiler(llguidance, Inline(), clock=lambda: 0.0, limits=CompileCacheLimits(max_bytes=0))
+    with caplog.at_level(logging.INFO, "ramify.grammar"):
+        for _ in range(2):
+            compiler.compile(JsonSchema(json.dumps(schema), strict=False)).result()
+    loose, narrowed = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert loose[0] == "WARNING" and "ignored at '#/properties/a\\nb/uniqueItems': no backend" in loose[1]
+    assert narrowed[0] == "INFO" and "narrowed at '#/properties/n/multipleOf': at most 10 digits" in narrowed[1]
+    assert "\n" not in loose[1] + narrowed[1]

@@ -138,6 +138,19 @@ WITNESSES: dict[str, list[tuple[Any, str, str]]] = {
     "then": [({"if": {"items": STRING}, "then": {"maxItems": 1}, "type": "array"}, '["a", "a"]', "#/then")],
     "else": [({"if": {"items": STRING}, "else": {"maxItems": 1}, "type": "array"}, '["a", 1]', "#/else")],
     "contains": [({"type": "array", "contains": STRING}, "[1]", "#/contains")],
+    "exclusiveMinimum": [
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}, "0", "#/exclusiveMinimum"),
+        ({"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1.5}, "1", "#/exclusiveMinimum"),
+    ],
+    "exclusiveMaximum": [({"type": "number", "exclusiveMaximum": -1, "minimum": -1.5}, "-1", "#/exclusiveMaximum")],
+    "allOf": [({"type": "number", "allOf": [{"exclusiveMinimum": 0}, {"maximum": 0.5}]}, "0", "#/allOf")],
+    "anyOf": [
+        (
+            {"type": "number", "exclusiveMinimum": 0, "anyOf": [{"maximum": 0.5}, {"minimum": 2}]},
+            "0",
+            "#/anyOf",
+        )
+    ],
     "minContains": [({"type": "array", "contains": STRING, "minContains": 2}, '["a"]', "#/minContains")],
     "maxContains": [({"type": "array", "contains": STRING, "maxContains": 1}, '["a", "a"]', "#/maxContains")],
     "uniqueItems": [({"type": "array", "items": STRING, "uniqueItems": True}, '["a", "a"]', "#/uniqueItems")],

@@ -17,6 +17,9 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 
 def load(name: str) -> ModuleType:
+    known = sys.modules.get(f"examples_{name}")  # other tests load them too
+    if known is not None:
+        return known
     spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # annotations are looked up there

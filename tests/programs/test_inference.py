@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ PROGRAMS = sorted(
     path for path in HERE.glob("*.py") if "assert_type" in path.read_text() and path.stem != Path(__file__).stem
 )
 CHECKERS = {
-    "mypy": ["-m", "mypy", "--strict", "--follow-imports=silent"],
+    "mypy": ["-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", os.devnull],
     "pyright": ["-m", "pyright", "--pythonpath", sys.executable],
 }
 WRONG = """

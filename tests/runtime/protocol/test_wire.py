@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import msgspec
@@ -15,6 +16,7 @@ from ramify.runtime.protocol.int32 import to_list
 from ramify.runtime.protocol.plan import (
     Logprobs,
     RowOpen,
+    Scores,
     StepFailed,
     StepMasks,
     StepPlan,
@@ -55,6 +57,8 @@ CLIENT = [
                 seed=(1 << 64) - 1,
                 grammar=JsonSchema('{"type": "object"}'),
             ),
+            graph.ValueEdge(stream=0, source=2, field=("items", 0, "name")),
+            graph.Select(stream=0, node=7, name="y", path="p/y[0]", choices=("a", "ü"), temperature=0.5, seed=3),
             graph.Fork(stream=0, child=1),
             graph.Read(stream=1, node=6),
             graph.Release(stream=1),
@@ -65,6 +69,7 @@ CLIENT = [
 ]
 ENGINE = [
     graph.NodeDone(1, 2, "text", pack([1, 2]), "stop", graph.Usage(1, 2, 3, 4), [graph.TokenLogprob(1, "a", -0.5, [])]),
+    graph.NodeDone(1, 7, "ü", pack([4]), "stop", graph.Usage(5, 0, 5, 0), choice_logprobs=[-math.inf, 0.0]),
     graph.TextDelta(1, 2, "x"),
     graph.StreamIds(1, 2, pack([1]), "a"),
     graph.NodeFailed(1, 2, ErrorInfo("NeverFits", "a", "b", "c")),
@@ -74,9 +79,14 @@ ENGINE = [
 ]
 COMMANDS = [
     StepPlan(1, opened=[RowOpen(0, 1, pack([5]), RowSampling(seed=9))], chunk_ids=pack(range(100))),
+    StepPlan(2, opened=[RowOpen(0, 2, pack([5]), RowSampling(), candidates=pack([8, 9]))]),
     StepMasks(1, masks=b"\x00" * 64),
 ]
-REPLIES = [StepResult(1, pack([1]), Logprobs(b"", b"", b"", b"", b"")), StepFailed(2, "why")]
+REPLIES = [
+    StepResult(1, pack([1]), Logprobs(b"", b"", b"", b"", b"")),
+    StepResult(2, pack([8]), scores=Scores(pack([0]), pack([2]), b"\x00" * 8)),
+    StepFailed(2, "why"),
+]
 
 
 @pytest.mark.parametrize(

@@ -53,30 +53,39 @@ class TokenTrie:
             raise InvalidRequest("no choices", hint="give at least one")
         self.choices = [tuple(choice) for choice in choices]
         self.stop_ids = tuple(dict.fromkeys(stop_ids))
-        self.ends = frozenset(self.choices)
-        if len(self.ends) < len(self.choices):
-            raise InvalidRequest("two choices have the same tokens", hint="choices must be different texts")
-        self._edges: dict[tuple[int, ...], set[int]] = {}
+        # Nodes are numbered, the root is 0. A prefix is never kept as a key: long choices would cost their square.
+        self._children: list[dict[int, int]] = [{}]
+        self._parents: list[tuple[int, int]] = [(0, 0)]
+        self._ends: set[int] = set()
         for choice in self.choices:
-            for at, token in enumerate(choice):
-                self._edges.setdefault(choice[:at], set()).add(token)
-        self._inner_ends = self.ends & self._edges.keys()
-        self.branches = self._branches()
-        """Where a probability has to be known, in order of the paths; nowhere else is there anything to choose."""
-        if self._inner_ends and not self.stop_ids:
+            node = self._insert(choice)
+            if node in self._ends:
+                raise InvalidRequest("two choices have the same tokens", hint="choices must be different texts")
+            self._ends.add(node)
+        if not self.stop_ids and any(self._children[node] for node in self._ends):
             raise InvalidRequest(
                 "one choice begins another, and the model has no stop token to tell them apart",
                 hint="make the shorter choice end differently, for example with a full stop",
             )
+        self._branches = self._find_branches()
 
-    def following(self, path: tuple[int, ...]) -> list[int]:
-        """The ids with which any choice goes on behind `path`, ascending; none where none does."""
-        return sorted(self._edges.get(path, ()))
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Where a probability has to be known, in order of the paths; nowhere else is there anything to choose."""
+        return tuple(self._branches.values())
 
     @property
     def paths(self) -> tuple[tuple[int, ...], ...]:
         """The path of each branch."""
-        return tuple(path for path, _ in self.branches)
+        return tuple(branch.path for branch in self._branches.values())
+
+    def following(self, node: int) -> dict[int, int]:
+        """The ids with which any choice goes on from `node`, and the nodes they lead to."""
+        return self._children[node]
+
+    def ends(self, node: int) -> bool:
+        """Whether a choice ends at `node`."""
+        return node in self._ends
 
     def logprobs(self, scores: Mapping[tuple[int, ...], Iterable[float]], temperature: float = 1.0) -> list[float]:
         """The log probability of each choice, in order; the exponentials sum to one.
@@ -85,28 +94,55 @@ class TokenTrie:
             scores: for the path of each branch, the log probabilities of its candidates, up to a constant.
             temperature: divides them before they are renormalised over the candidates.
         """
-        steps: dict[tuple[int, ...], dict[int, float]] = {}
-        ends: dict[tuple[int, ...], float] = {}
-        for branch in self.branches:
+        steps: dict[int, dict[int, float]] = {}
+        ends: dict[int, float] = {}
+        for node, branch in self._branches.items():
             scaled = [score / temperature for score in scores[branch.path]]
             total = _logsumexp(scaled)
-            steps[branch.path] = {token: score - total for token, score in zip(branch.candidates, scaled, strict=True)}
-            if branch.path in self._inner_ends:
-                last = scaled[len(scaled) - len(self.stop_ids) :]
-                ends[branch.path] = _logsumexp(last) - total
-        return [
-            sum(steps[choice[:at]][choice[at]] for at in range(len(choice)) if choice[:at] in steps)
-            + ends.get(choice, 0.0)
-            for choice in self.choices
-        ]
-
-    def _branches(self) -> tuple[Branch, ...]:
+            steps[node] = {token: score - total for token, score in zip(branch.candidates, scaled, strict=True)}
+            if node in self._ends:
+                ends[node] = _logsumexp(scaled[len(scaled) - len(self.stop_ids) :]) - total
         found = []
-        for path, edges in sorted(self._edges.items()):
-            ends = self.stop_ids if path in self._inner_ends else ()
-            if len(edges) > 1 or ends:
-                found.append(Branch(path, (*sorted(edges), *ends)))
-        return tuple(found)
+        for choice in self.choices:
+            node, logprob = 0, 0.0
+            for token in choice:
+                if node in steps:
+                    logprob += steps[node][token]
+                node = self._children[node][token]
+            found.append(logprob + ends.get(node, 0.0))
+        return found
+
+    def _insert(self, choice: tuple[int, ...]) -> int:
+        """The node where `choice` ends."""
+        node = 0
+        for token in choice:
+            following = self._children[node]
+            if token not in following:
+                following[token] = len(self._children)
+                self._children.append({})
+                self._parents.append((node, token))
+            node = following[token]
+        return node
+
+    def _find_branches(self) -> dict[int, Branch]:
+        """By node, parents before children and ids ascending: the order of the paths."""
+        found: dict[int, Branch] = {}
+        stack = [0]
+        while stack:
+            node = stack.pop()
+            tokens = sorted(self._children[node])
+            stack.extend(self._children[node][token] for token in reversed(tokens))
+            ends = self.stop_ids if tokens and node in self._ends else ()
+            if len(tokens) > 1 or ends:
+                found[node] = Branch(self._path(node), (*tokens, *ends))
+        return found
+
+    def _path(self, node: int) -> tuple[int, ...]:
+        path = []
+        while node:
+            node, token = self._parents[node]
+            path.append(token)
+        return tuple(reversed(path))
 
 
 class TrieMatcher:
@@ -117,44 +153,45 @@ class TrieMatcher:
         tokens: the bytes of each id, as `Vocabulary.tokens`.
     """
 
-    __slots__ = ("_path", "_tokens", "_trie")
+    __slots__ = ("_nodes", "_tokens", "_trie")
 
     def __init__(self, trie: TokenTrie, tokens: Sequence[bytes]) -> None:
         self._trie = trie
         self._tokens = tokens
-        self._path: tuple[int, ...] = ()
+        self._nodes = [0]  # from the root to where it is
 
     @property
     def filler(self) -> RowFiller:
         return _FILLER
 
     def consume(self, token_id: int) -> bool:
-        if token_id not in self._trie.following(self._path):
+        node = self._trie.following(self._nodes[-1]).get(token_id)
+        if node is None:
             return False
-        self._path = (*self._path, token_id)
+        self._nodes.append(node)
         return True
 
     def rollback(self, num_tokens: int) -> None:
-        self._path = self._path[: len(self._path) - num_tokens]
+        del self._nodes[len(self._nodes) - num_tokens :]
 
     def copy(self) -> TrieMatcher:
         matcher = TrieMatcher(self._trie, self._tokens)
-        matcher._path = self._path
+        matcher._nodes = list(self._nodes)
         return matcher
 
     def forced(self) -> bytes:
-        path, text = self._path, b""
-        while path not in self._trie.ends and len(following := self._trie.following(path)) == 1:
-            path = (*path, *following)
-            text += self._tokens[following[0]]
+        node, text = self._nodes[-1], b""
+        while not self._trie.ends(node) and len(following := self._trie.following(node)) == 1:
+            ((token, node),) = following.items()
+            text += self._tokens[token]
         return text
 
     def accepting(self) -> bool:
-        return self._path in self._trie.ends
+        return self._trie.ends(self._nodes[-1])
 
     def allowed(self) -> list[int]:
         """The ids that may come next, stop ids among them where a choice ends."""
-        return [*self._trie.following(self._path), *(self._trie.stop_ids if self.accepting() else ())]
+        return [*self._trie.following(self._nodes[-1]), *(self._trie.stop_ids if self.accepting() else ())]
 
 
 class TrieFiller:

@@ -282,9 +282,9 @@ class Lowering:
         error = to_info(Cancelled("the stream was cancelled", hint="do not look at its values"))
         error = stream.error = stream.error or error
         self._core(core.AbortStream((key, number), error))
-        for selection in run.selections.values():
-            if selection.key == (key, number):
-                self._out.core.extend(selection.abort(error))
+        selection = next((each for each in run.selections.values() if each.key == (key, number)), None)
+        if selection is not None:  # it stands there once for each of its parts
+            self._out.core.extend(selection.abort(error))
         if stream.waits_for != FORK:  # what is held fails now, not when the value comes
             self._resume(key, run, number, stream)
 

@@ -72,6 +72,8 @@ def _searched(pattern: str, limits: GrammarLimits) -> Expression | None:
 
 class _EcmaParser(PatternParser):
     syntax = "ECMA-262"
+    anchors = ""
+    references = "123456789k"
 
     def search(self) -> Expression | None:
         node = self._alternatives().node
@@ -109,15 +111,6 @@ class _EcmaParser(PatternParser):
             self._offset = end + 1
             return
         super()._group_head(begin)
-
-    def _escape(self) -> Expression:
-        begin = self._offset
-        letter = self._pattern[begin + 1 : begin + 2]
-        if letter and letter in "bB":
-            self._refuse("a word boundary", begin, "write what stands on either side")
-        if letter and letter in "123456789k":
-            self._refuse("a back-reference", begin, "write the pattern without it")
-        return self._chars(self._escaped(), begin)
 
     def _escaped(self) -> Ranges:
         begin = self._offset

@@ -75,6 +75,8 @@ class PatternParser:
     """Recursive descent; the limit on groups bounds the depth. `ecma.py` overrides what it reads otherwise."""
 
     syntax = "Python's re"
+    anchors = "AZ"  # letters of escapes
+    references = "123456789"
 
     def __init__(
         self, pattern: str, limits: GrammarLimits, place: Callable[[int], str], dot_all: bool, lazy: bool
@@ -230,12 +232,12 @@ class PatternParser:
         """An escape outside a set."""
         begin = self._offset
         letter = self._pattern[begin + 1 : begin + 2]
-        if letter and letter in "AZ":
+        if letter and letter in self.anchors:
             self._offset += 2
             return Anchor(letter == "Z", begin)
         if letter and letter in "bB":
             self._refuse("a word boundary", begin, "write what stands on either side")
-        if letter and letter in "123456789":
+        if letter and letter in self.references:
             self._refuse("a back-reference", begin, "write the pattern without it")
         return self._chars(self._escaped(), begin)
 

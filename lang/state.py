@@ -227,9 +227,7 @@ class State:
         base._when_placed(placed)
 
     def _append_gen(self, expr: GenExpr, site: str) -> None:
-        count = self._counts.get(expr.name, 0)
-        self._counts[expr.name] = count + 1
-        path = f"{self.path}/{expr.name}[{count}]"
+        path = self._next_path(expr.name)
         try:
             grammar, decode = grammar_of(expr.type)
         except InvalidType as error:
@@ -271,10 +269,14 @@ class State:
         self._names.setdefault(expr.name, []).append(value)
         self._note(value, generated=True)
 
+    def _next_path(self, name: str) -> str:
+        """The structural path of the next value called `name` on this stream."""
+        count = self._counts.get(name, 0)
+        self._counts[name] = count + 1
+        return f"{self.path}/{name}[{count}]"
+
     def _append_select(self, expr: SelectExpr, site: str) -> None:
-        count = self._counts.get(expr.name, 0)
-        self._counts[expr.name] = count + 1
-        path = f"{self.path}/{expr.name}[{count}]"
+        path = self._next_path(expr.name)
         node = graph.Select(
             stream=self._stream,
             site=site,

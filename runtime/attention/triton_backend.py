@@ -10,13 +10,14 @@ Shapes: T tokens, D decode rows, N query heads, K key/value heads, H head_dim.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
+from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, Line, decode_attention
 from ..kernels.rotary import rotate_and_write
 from . import varlen
 from .interface import AttentionBatch
@@ -39,13 +40,23 @@ class TritonAttention:
 
     Args:
         heads: N, query heads of the model.
+        windows: those of the model's layers.
         shape: how decode work is cut; by default one program a place on the device.
     """
 
-    def __init__(self, pool: KVPool, *, heads: int, max_rows: int, shape: DecodeShape | None = None) -> None:
+    def __init__(
+        self,
+        pool: KVPool,
+        *,
+        heads: int,
+        max_rows: int,
+        windows: Collection[int | None] = (None,),
+        shape: DecodeShape | None = None,
+    ) -> None:
         device, head_dim = pool.keys_LSKH.device, pool.keys_LSKH.shape[3]
         self._pool = pool
         self._plain = TorchAttention(pool)
+        self._windows = frozenset(windows)
         self._flash = varlen.supports(device, pool.layout.dtype, head_dim)
         if not self._flash:
             log.warning(
@@ -62,7 +73,9 @@ class TritonAttention:
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
-        return TritonStepAttention(self._pool, self._plain, self._workspace, batch, flash=self._flash)
+        return TritonStepAttention(
+            self._pool, self._plain, self._workspace, batch, windows=self._windows, flash=self._flash
+        )
 
 
 def default_shape(pool: KVPool) -> DecodeShape:
@@ -80,7 +93,14 @@ class TritonStepAttention:
     """See `interface.StepAttention`."""
 
     def __init__(
-        self, pool: KVPool, plain: TorchAttention, workspace: DecodeWorkspace, batch: AttentionBatch, *, flash: bool
+        self,
+        pool: KVPool,
+        plain: TorchAttention,
+        workspace: DecodeWorkspace,
+        batch: AttentionBatch,
+        *,
+        windows: frozenset[int | None],
+        flash: bool,
     ) -> None:
         self._pool = pool
         self._workspace = workspace
@@ -88,8 +108,8 @@ class TritonStepAttention:
         self._chunk_tokens = sum(chunk.count for chunk in batch.chunks)
         self._flash = flash
         self._pieces: dict[int | None, list[varlen.Piece]] = {}
-        self._lines: dict[int | None, Tensor] = {}
-        self._tile_line: Tensor | None = None
+        self._lines: dict[int | None, Line] = {}
+        self._tile_line: Line | None = None
         self._plain: TorchStepAttention | None = None
         if batch.chunks and not flash:
             none = np.empty(0, dtype=np.int64)
@@ -97,6 +117,14 @@ class TritonStepAttention:
                 batch, decode_rows=none, rows_D=batch.rows_D[:0], lengths_D=batch.lengths_D[:0], length_bounds=none
             )
             self._plain = plain.begin(chunks_only)
+        # Here and not in the first layer: no kernel of a layer should wait for these.
+        if batch.rows_D.shape[0]:
+            for window in windows:
+                shared = batch.shared if window is None else None
+                alone_D = batch.lengths_D if shared is None else batch.lengths_D - shared.lengths_D
+                self._lines[window] = workspace.lay_out(alone_D, window)
+                if shared is not None:
+                    self._tile_line = workspace.lay_out(shared.lengths_T, None)
 
     def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
         keys_SKH, values_SKH = self._pool.keys_LSKH[layer], self._pool.values_LSKH[layer]
@@ -120,11 +148,6 @@ class TritonStepAttention:
                 out_TNH[piece.first : piece.last] = part_TNH
         if self._batch.rows_D.shape[0]:
             shared = self._batch.shared if window is None else None
-            if window not in self._lines:
-                alone_D = self._batch.lengths_D if shared is None else self._batch.lengths_D - shared.lengths_D
-                self._lines[window] = line_ends(alone_D, window)
-            if shared is not None and self._tile_line is None:
-                self._tile_line = line_ends(shared.lengths_T, None)
             decode_attention(
                 q_TNH[chunked:],
                 self._pool.keys_LSKH[layer],

@@ -166,7 +166,9 @@ class _Build:
             return TorchAttention(pool)
         from ..attention.triton_backend import TritonAttention
 
-        return TritonAttention(pool, heads=self._config.num_heads, max_rows=self.max_rows)
+        return TritonAttention(
+            pool, heads=self._config.num_heads, max_rows=self.max_rows, windows=self._config.windows
+        )
 
     def _load_model(self) -> DecoderForCausalLM:
         try:

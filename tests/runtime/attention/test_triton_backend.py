@@ -67,7 +67,7 @@ def test_a_step_equals_the_plain_backend(
         pool.keys_LSKH[:, SLOTS - 1] = torch.nan  # a free slot
         pool.values_LSKH[:, SLOTS - 1] = torch.nan
     plain = TorchAttention(pools[0]).begin(batch)
-    fused = TritonAttention(pools[1], heads=heads, max_rows=4).begin(batch)
+    fused = TritonAttention(pools[1], heads=heads, max_rows=4, windows=(None, 7, 120)).begin(batch)
     tokens = batch.slots_T.shape[0]
     for layer, window in ((0, None), (1, 7), (1, 120)):
         qkv = torch.randn(tokens, heads + 2 * kv_heads, head_dim).to(DEVICE, dtype)

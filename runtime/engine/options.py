@@ -15,8 +15,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: "seedling", the bundled model, or a directory with config.json, safetensors and tokenizer.json.
-        device: a torch device; "auto" is a GPU where there is one, and the CPU for the bundled model, which starts there
-            in a second.
+        device: a torch device; "auto" is a GPU where there is one, and for the bundled model, ready in a second there,
+            the CPU.
         dtype: of weights and KV; "auto" is float32 on a CPU, elsewhere what the checkpoint stores.
         slots: KV slots of the pool; None sizes it by `kv_bytes`.
         kv_bytes: memory of the KV pool when `slots` is None; None is 256 MiB on a CPU, on a GPU what the largest step

@@ -1,11 +1,12 @@
 """Requests through the engine's core and worker, token ids in and out (engine limit, random weights, one GPU).
 
-    python benchmarks/serving.py [--engine ramify] [--workloads w2 w6 w1] [--model DIR] [--profile trace.json]
+    python benchmarks/serving.py [--engine ramify] [--workloads w2 w6 w1] [--shape llama-3.1-8b | --model DIR]
+                                 [--profile trace.json]
 
-The model is of the Llama 3.1 8B shape with random weights in bf16 unless --model names a directory. The ramify adapter
+The model has random weights in bf16 and a shape of `shapes.py`, unless --model names a directory. The ramify adapter
 runs `core.step` and the torch worker as the engine's loop does, without a tokenizer in front. Another engine is a
-module beside this file with a class `Engine` (see `workloads.Adapter`); --engine names the module. Each line ends with
-the floor of its row on this card, measured in the same run, and the fraction of it that was reached.
+module beside this file with a class `Engine` (see `workloads.Adapter`): vllm, sglang, or the one that --engine names.
+Each line ends with the floor of its row on this card, measured in the same run, and the share of it that was reached.
 """
 
 from __future__ import annotations
@@ -46,26 +47,16 @@ from ramify.runtime.protocol.sampling import RowSampling
 from ramify.runtime.protocol.tokens import unpack
 from ramify.runtime.worker.options import WorkerOptions
 from ramify.runtime.worker.torch_worker import TorchWorker
+from shapes import SHAPES, model_size, write_config
 from step_profile import Step, cut, device_spans, report
-from workloads import WORKLOADS, Adapter, Out, Row, ids, timed
+from workloads import WORKLOADS, Adapter, EngineMissing, Out, Row, ids, timed, vocab_high
 
 if TYPE_CHECKING:
     from ramify.grammar.state import MaskRow
 
-LLAMA_8B = {
-    "architectures": ["LlamaForCausalLM"],
-    "vocab_size": 128_256,
-    "hidden_size": 4096,
-    "intermediate_size": 14_336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 131_072,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 500_000.0,
-    "torch_dtype": "bfloat16",
-}
-SIZE_8B = ModelSize(layers=6.98e9, head=0.525e9, kv_bytes=131_072)
+ENGINES = {"vllm": "engine_vllm", "sglang": "engine_sglang"}
+"""Modules beside this file whose name is not that of the engine, which would hide it."""
+
 FIXED_MASK: Row = {"title": "FixedMask"}
 NO_ERROR = ErrorInfo("Cancelled", "the benchmark is done with it", "", "")
 
@@ -119,9 +110,11 @@ class Engine:
         self._cached = 0
         self._tenant = 0
         self._prefix_cache = True
+        self.vocab_high = 0
 
     def start(self, model_dir: str, prefix_cache: bool = True) -> None:
         self._prefix_cache = prefix_cache
+        self.vocab_high = vocab_high(model_dir)
         options = WorkerOptions(
             device=self.config["device"],
             dtype="auto",
@@ -260,7 +253,7 @@ class Engine:
 def masked(engine: Adapter, rows: int = 256, pairs: int = 5) -> Row:
     """Decode steps with a mask on every row against the same without, in alternating pairs; ramify's engine alone."""
     rng = random.Random(7)
-    prompts = [ids(rng, 256) for _ in range(rows)]
+    prompts = [ids(rng, 256, engine.vocab_high) for _ in range(rows)]
     engine.generate(prompts, 1)
     ratios = []
     for _ in range(pairs):
@@ -274,16 +267,19 @@ def masked(engine: Adapter, rows: int = 256, pairs: int = 5) -> Row:
 
 
 def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8) -> Row:
-    """W5 on streams that live from turn to turn: what a turn says is appended, nothing is sent twice."""
+    """W5 on streams that live from turn to turn: what a turn says is appended, nothing is sent twice.
+
+    What will be said is drawn beforehand: that takes longer than the engine needs between two turns.
+    """
     rng = random.Random(seed)
+    texts = [[ids(rng, 200) for _ in range(count)] for _ in range(turns)]
     computed = engine.computed
     begun = time.perf_counter()
     runs = engine.open_streams(count)
     seconds, firsts = [], []
     for turn in range(turns):
-        texts = [ids(rng, 200) for _ in runs]
         turn_begun = time.perf_counter()
-        outs = engine.extend(runs, turn, texts, 100)
+        outs = engine.extend(runs, turn, texts[turn], 100)
         seconds.append(round(time.perf_counter() - turn_begun, 4))
         firsts.append(sorted(out.ttft or 0.0 for out in outs)[count // 2])
     total = time.perf_counter() - begun
@@ -297,9 +293,8 @@ def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8
     }
 
 
-def floors(name: str, row: Row, ceilings: Ceilings) -> list[tuple[str, float, float]]:
-    """(what, measured, floor) of a workload's result on the 8B shape; rates and times alike."""
-    size = SIZE_8B
+def floors(name: str, row: Row, ceilings: Ceilings, size: ModelSize) -> list[tuple[str, float, float]]:
+    """(what, measured, floor) of a workload's result; rates and times alike."""
     match name:
         case "masked":
             return [("masked step slower %", row["slower_pct"], 0.0)]
@@ -380,9 +375,10 @@ def idle_report(spans: list[tuple[float, float, str]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", default="ramify", help="ramify, or a module with a class Engine")
+    parser.add_argument("--engine", default="ramify", help="ramify, vllm, sglang, or a module with a class Engine")
     parser.add_argument("--workloads", nargs="+", default=["w2", "w6", "w1"], choices=sorted(ROWS))
-    parser.add_argument("--model", type=Path, help="a model directory; by default the 8B shape with random weights")
+    parser.add_argument("--shape", default="llama-3.1-8b", choices=sorted(SHAPES), help="random weights of this shape")
+    parser.add_argument("--model", type=Path, help="a model directory instead of a shape")
     parser.add_argument("--max-rows", type=int, default=512)
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--steps", action="store_true", help="run each workload again, profiled: where its time goes")
@@ -396,13 +392,17 @@ def main() -> None:
     if options.engine == "ramify":
         engine = Engine(max_rows=options.max_rows, stream=options.ttft)
     else:
-        engine = importlib.import_module(options.engine).Engine()
+        try:
+            engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)
+        except EngineMissing as error:
+            raise SystemExit(str(error)) from error
     table: list[str] = []
     results: Row = {"ceilings": str(ceilings)}
+    size = model_size(SHAPES[options.shape])
     with tempfile.TemporaryDirectory() as name:
         directory = options.model or Path(name)
         if options.model is None:
-            (directory / "config.json").write_text(json.dumps(LLAMA_8B))
+            write_config(options.shape, directory)
         begun = time.perf_counter()
         engine.start(str(directory), prefix_cache=True)
         engine.generate([[5000, 6000, 7000]], 1)
@@ -416,7 +416,7 @@ def main() -> None:
                 table.append(f"{workload} failed: {traceback.format_exc(limit=3)}")
                 continue
             print(workload, json.dumps(row), flush=True)
-            for what, measured, floor in floors(workload, row, ceilings) if options.model is None else []:
+            for what, measured, floor in floors(workload, row, ceilings, size) if options.model is None else []:
                 reached = measured / floor if "tok/s" in what else floor / measured
                 share = f"   floor {floor:10.2f}   {100 * reached:5.1f}% of it" if floor else ""
                 table.append(f"{what:<24} {measured:10.2f}{share}")
@@ -427,7 +427,12 @@ def main() -> None:
         engine.stop()
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1))
-    print(f"\nengine limit, random weights, {ceilings}", *table, sep="\n", flush=True)
+    print(
+        f"\nengine limit, {options.model or options.shape + ', random weights'}, {ceilings}",
+        *table,
+        sep="\n",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ the plans were launched:
     device   [ kernels ...... ids | kernels ...................... ids | graph ...... ids | ... ]
 
 A step without a sample copies nothing and is counted with the one behind it. A kernel that is on the device while the
-one in front still runs (see `kernels/overlap.py`) counts from that one's end, so that the parts add up. The profiler slows launches, so eager
-steps look longer between their kernels than they are without it; kernels themselves do not.
+one in front still runs (see `kernels/overlap.py`) counts from that one's end, so that the parts add up. The profiler
+slows launches, so eager steps look longer between their kernels than they are without it; kernels themselves do not.
 """
 
 from __future__ import annotations

@@ -40,6 +40,9 @@ MERGED_AT_ONCE = 16
 """Segments of a row the merge reads in one go."""
 
 
+BESIDE_TILES = True
+
+
 @dataclass(frozen=True)
 class DecodeShape:
     """How the work is cut.
@@ -110,11 +113,16 @@ def _decode_segments(
     q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, lengths_ptr, line_ptr, members_ptr, mean_ptr, weight_ptr,
     n_rows, programs, scale, q_token_stride, q_head_stride, table_stride,
     K: tl.constexpr, G: tl.constexpr, G_BLOCK: tl.constexpr, M: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr,
-    BLOCK: tl.constexpr, PRECISION: tl.constexpr, OVERLAP: tl.constexpr,
+    BLOCK: tl.constexpr, PRECISION: tl.constexpr, BESIDE: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
-    """Segments of rows (M = 1), or of tiles of M rows: then "row" below is a tile, and `members_ptr` says whose."""
+    """Segments of rows (M = 1), or of tiles of M rows: then "row" below is a tile, and `members_ptr` says whose.
+
+    BESIDE the launch in front, that of the tiles, it runs without having waited for it: it reads nothing that that one
+    writes, and that one lets it come only when all in front of both has ended. What comes behind must find both done.
+    """
     allow_next(OVERLAP)
-    wait_for_previous(OVERLAP)
+    if not BESIDE:
+        wait_for_previous(OVERLAP)
     head = tl.program_id(0)
     program = tl.program_id(1)
     total, span = _span(line_ptr, n_rows, programs, BLOCK)
@@ -180,6 +188,8 @@ def _decode_segments(
             tl.store(weight_ptr + segment, best + tl.log2(weight), mask=exists)
         at = stop
         row += 1
+    if BESIDE:
+        wait_for_previous(OVERLAP)
 
 
 @triton.jit
@@ -292,7 +302,7 @@ def decode_attention(
     _decode_segments[(kv_heads, shape.programs)](
         q_DNH, keys_SKH, values_SKH, table_RP, rows_D, lengths_D, line, line, mean, weight,
         rows, shape.programs, scale, *strides,
-        K=kv_heads, G=group, G_BLOCK=max(16, triton.next_power_of_2(group)), M=1,
+        K=kv_heads, G=group, G_BLOCK=max(16, triton.next_power_of_2(group)), M=1, BESIDE=tiles > 0 and BESIDE_TILES,
         BLOCK=shape.block, num_warps=shape.warps, num_stages=shape.stages, **options,
     )  # fmt: skip
     _merge_segments[(rows, heads)](

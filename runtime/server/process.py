@@ -91,7 +91,7 @@ async def _serve(options: EngineOptions, address: str) -> None:
         await asyncio.sleep(0.1)  # the message leaves with the socket's own thread
         socket.close(linger=1000)
         return
-    # A search for cycles through all that was imported and loaded takes tenths of a second, and no step is planned then.
+    # A search for cycles through all that was loaded takes tenths of a second, and no step is planned then.
     gc.collect()
     gc.freeze()
     server = _Server(socket, engine)

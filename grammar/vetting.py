@@ -143,7 +143,15 @@ class VettingPool:
         """
         tokens = list(vocabulary.tokens)
         self._start = encode(
-            Start(tokens, sorted(vocabulary.stop_ids), vocabulary.width, backend, grammar_limits, limits.memory_bytes)
+            Start(
+                tokens,
+                sorted(vocabulary.stop_ids),
+                vocabulary.width,
+                backend,
+                grammar_limits,
+                limits.memory_bytes,
+                dict(vocabulary.control),
+            )
         )
         self._limits = limits
         self._lock = threading.Condition()

@@ -77,7 +77,7 @@ def main() -> None:
     try:
         start = msgspec.msgpack.decode(read_exactly(0), type=Start)
         limits = _Limits(start.memory_bytes)
-        vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width)
+        vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width, start.control)
         backend = _backend(start, vocabulary, limits, answer)
         answer(Loading(False))
         while True:

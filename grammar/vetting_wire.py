@@ -26,6 +26,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     backend: str
     limits: GrammarLimits
     memory_bytes: int
+    control: dict[str, int]
 
 
 class Job(msgspec.Struct, frozen=True, tag="job"):

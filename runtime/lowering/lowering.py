@@ -58,7 +58,7 @@ from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
 from ..protocol.validate import check_gen, check_select, fill
 from .detokenizer import StreamDetokenizer
-from .events import FromClient, Lowered, LoweringEvent
+from .events import Compile, FromClient, Lowered, LoweringEvent
 from .report import report
 from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
@@ -191,7 +191,8 @@ class Lowering:
                 run.nodes[node.node].error = to_info(error)
             else:
                 if isinstance(node, Gen) and node.grammar is not None and not isinstance(node.grammar, Choices):
-                    self._out.compiles.append(((key, node.node), node.grammar))
+                    owner = f"{run.client}:{run.options.tenant}"
+                    self._out.compiles.append(Compile((key, node.node), node.grammar, owner))
         elif isinstance(node, Fork):
             if node.child in run.streams:
                 self._refuse(key, run, node, InvalidRequest(f"stream {node.child} is open already", where=node.site))

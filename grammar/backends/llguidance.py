@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import llguidance
@@ -300,7 +301,12 @@ class _Filler:
     """`RowFiller` over the library's thread pool: one call a batch, without the interpreter lock."""
 
     def __init__(self, num_threads: int) -> None:
-        self._executor = llguidance.LLExecutor(num_threads)
+        self._num_threads = num_threads
+
+    @cached_property
+    def _executor(self) -> Any:
+        """Its threads start with the first mask: a process that forks must have none."""
+        return llguidance.LLExecutor(self._num_threads)
 
     def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
         targets = [(matcher.library, row) for matcher, row in zip(matchers, rows, strict=True)]

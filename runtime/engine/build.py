@@ -13,7 +13,8 @@ import msgspec
 from ...errors import RamifyError, UnsupportedModel
 from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
-from ...grammar.vetting import VettedBackend, VettingPool
+from ...grammar.vetting import VettedBackend
+from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
 from ..core.step import Core
 from ..lowering.files import read_json
@@ -92,6 +93,7 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
         ]
+        backend = make_backend(vocabulary, options.grammar)
         vetting = VettingPool(vocabulary, options.grammar)
         config = CoreConfig(
             overlap=options.depth(device),
@@ -103,9 +105,7 @@ def build_engine(options: EngineOptions) -> Engine:
             core=Core(config, info),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(
-                VettedBackend(make_backend(vocabulary, options.grammar), vetting), executors[1], clock=loop.time
-            ),
+            compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
             executor=executors[0],
         )
     except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ...errors import ErrorInfo
 from ...grammar.spec import GrammarSpec
 from ..core import messages as core
 from ..protocol.graph import ClientMessage, EngineReply
@@ -17,9 +18,6 @@ class FromClient(NamedTuple):
     now: float
 
 
-LoweringEvent: TypeAlias = FromClient | core.CoreReply
-
-
 class Compile(NamedTuple):
     """A grammar that a gen will need; whose it is decides whose turn it is to be compiled."""
 
@@ -28,9 +26,29 @@ class Compile(NamedTuple):
     owner: str
 
 
+class Check(NamedTuple):
+    """A finished text that must be validated before its gen is done; `Checked` is the answer."""
+
+    node: core.NodeKey
+    spec: GrammarSpec
+    text: str
+    owner: str
+
+
+class Checked(NamedTuple):
+    """The text of a node was validated: what is wrong with it, or None."""
+
+    node: core.NodeKey
+    error: ErrorInfo | None
+
+
+LoweringEvent: TypeAlias = FromClient | Checked | core.CoreReply
+
+
 class Lowered(NamedTuple):
     """What one batch of events led to."""
 
     core: list[core.CoreInput]
     replies: list[tuple[int, EngineReply]]
     compiles: list[Compile]
+    checks: list[Check]

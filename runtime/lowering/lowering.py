@@ -26,7 +26,7 @@ from ...grammar.choices import check_choices
 from ...grammar.matcher import MatcherState
 from ...grammar.spec import Choices
 from ...grammar.trie import TokenTrie, TrieMatcher
-from ...grammar.validate import check_value
+from ...grammar.validate import is_validated
 from ...grammar.vocabulary import Vocabulary
 from ..core import messages as core
 from ..protocol.fields import check_path, field_text
@@ -58,7 +58,7 @@ from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
 from ..protocol.validate import check_gen, check_select, fill
 from .detokenizer import StreamDetokenizer
-from .events import Compile, FromClient, Lowered, LoweringEvent
+from .events import Check, Checked, Compile, FromClient, Lowered, LoweringEvent
 from .report import report
 from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
@@ -101,14 +101,16 @@ class Lowering:
         self._runs: dict[int, LoweredRun] = {}
         self._keys: dict[tuple[int, int], int] = {}
         self._next_run = 0
-        self._out = Lowered([], [], [])
+        self._out = Lowered([], [], [], [])
 
     def handle(self, events: list[LoweringEvent]) -> Lowered:
         """Apply events in order. An error in one run ends that run or stream, never another."""
-        self._out = out = Lowered([], [], [])
+        self._out = out = Lowered([], [], [], [])
         for event in events:
             if isinstance(event, FromClient):
                 self._from_client(event)
+            elif isinstance(event, Checked):
+                self._checked(event)
             else:
                 self._from_core(event)
         return out
@@ -170,6 +172,10 @@ class Lowering:
                 elif isinstance(node, Read):
                     self._reply(run, NodeFailed(run.client_run, node.node, error))
             stream.queue.clear()
+        for number, state in run.nodes.items():
+            if state.unchecked is not None:
+                state.unchecked = None
+                self._fail_gen(key, run, number, error)
         self._core(core.CloseRun(key, error))
 
     # ---- nodes --------------------------------------------------------------------------------------------------
@@ -191,8 +197,7 @@ class Lowering:
                 run.nodes[node.node].error = to_info(error)
             else:
                 if isinstance(node, Gen) and node.grammar is not None and not isinstance(node.grammar, Choices):
-                    owner = f"{run.client}:{run.options.tenant}"
-                    self._out.compiles.append(Compile((key, node.node), node.grammar, owner))
+                    self._out.compiles.append(Compile((key, node.node), node.grammar, run.owner))
         elif isinstance(node, Fork):
             if node.child in run.streams:
                 self._refuse(key, run, node, InvalidRequest(f"stream {node.child} is open already", where=node.site))
@@ -504,21 +509,36 @@ class Lowering:
         run.prefill += usage.computed
         run.retractions += usage.retractions
         run.finished.append(Generated(state.stream, run.log_lengths[node], node, reply.reason == "stop"))
-        if isinstance(state.node, Gen) and (invalid := check_value(state.node.grammar, text)) is not None:
-            self._fail_gen(key, run, node, to_info(invalid))
-            return
-        self._reply(
-            run,
-            NodeDone(
-                run.client_run,
-                node,
-                text,
-                reply.ids,
-                reply.reason,
-                Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
-                None if reply.logprobs is None else [_logprob(entry, self.tokenizer) for entry in reply.logprobs],
-            ),
+        done = NodeDone(
+            run.client_run,
+            node,
+            text,
+            reply.ids,
+            reply.reason,
+            Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
+            None if reply.logprobs is None else [_logprob(entry, self.tokenizer) for entry in reply.logprobs],
         )
+        spec = state.node.grammar if isinstance(state.node, Gen) else None
+        if spec is not None and is_validated(spec):
+            state.text, state.unchecked = None, done  # no value until its text is known to be one
+            self._out.checks.append(Check((key, node), spec, text, run.owner))
+            return
+        self._reply(run, done)
+        self._wake(key, run, state)
+
+    def _checked(self, event: Checked) -> None:
+        """A finished text was validated; its run may have gone meanwhile."""
+        key, node = event.node
+        run = self._runs.get(key)
+        if run is None or (done := run.nodes[node].unchecked) is None:
+            return
+        state = run.nodes[node]
+        state.unchecked = None
+        if event.error is not None:
+            self._fail_gen(key, run, node, event.error)
+            return
+        state.text = done.text
+        self._reply(run, done)
         self._wake(key, run, state)
 
     def _wake(self, key: int, run: LoweredRun, state: NodeState) -> None:

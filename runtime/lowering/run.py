@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...errors import ErrorInfo
 from ..core.messages import Ids
-from ..protocol.graph import Gen, GraphNode, RunOptions, Select
+from ..protocol.graph import Gen, GraphNode, NodeDone, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
 from .selection import Selection
@@ -94,9 +94,22 @@ class NodeState:
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
         waiters: numbers of the streams that wait for this value.
+        unchecked: the reply that waits until its text has been validated.
     """
 
-    __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
+    __slots__ = (
+        "detokenizer",
+        "error",
+        "ids",
+        "leftover",
+        "node",
+        "stops",
+        "stream",
+        "streamed",
+        "text",
+        "unchecked",
+        "waiters",
+    )
 
     def __init__(self, node: Gen | Select, stream: StreamText) -> None:
         self.node = node
@@ -109,6 +122,7 @@ class NodeState:
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+        self.unchecked: NodeDone | None = None
 
     @property
     def ended(self) -> bool:
@@ -166,3 +180,8 @@ class LoweredRun:
         self.text_runs = 0
         self.prefill = 0
         self.retractions = 0
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns with others where grammars are compiled."""
+        return f"{self.client}:{self.options.tenant}"

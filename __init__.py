@@ -15,7 +15,20 @@ Importing this module loads no engine: torch and the tokenizers come when an eng
 from __future__ import annotations
 
 from . import errors, testing
-from .grammar.spec import Choices, JsonSchema, Lark, Regex
+from .grammar.spec import (
+    AnyText,
+    Choices,
+    JsonSchema,
+    Lark,
+    Optional,
+    Or,
+    Regex,
+    Sequence,
+    StructuralTag,
+    Tag,
+    TagsWithSeparator,
+    TriggeredTags,
+)
 from .lang.batch import Item
 from .lang.engines import Engine
 from .lang.events import Event, NodeDone, NodeFailed, NodeStarted, PartialValue, TextDelta, ToolCall, ToolResult
@@ -27,12 +40,14 @@ from .lang.run import Run
 from .lang.select import Selected, select
 from .lang.session import Session, open
 from .lang.state import State
+from .lang.structure import Segment, tag
 from .lang.types import schema
 from .lang.value import Value
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnyText",
     "Choices",
     "Engine",
     "Event",
@@ -43,16 +58,24 @@ __all__ = [
     "NodeDone",
     "NodeFailed",
     "NodeStarted",
+    "Optional",
+    "Or",
     "PartialValue",
     "Program",
     "Regex",
     "Run",
+    "Segment",
     "Selected",
+    "Sequence",
     "Session",
     "State",
+    "StructuralTag",
+    "Tag",
+    "TagsWithSeparator",
     "TextDelta",
     "ToolCall",
     "ToolResult",
+    "TriggeredTags",
     "Value",
     "ablocking",
     "assistant",
@@ -70,6 +93,7 @@ __all__ = [
     "schema",
     "select",
     "system",
+    "tag",
     "testing",
     "tool",
     "user",

@@ -68,12 +68,11 @@ def _check_parts(spec: StructuralTag, text: str) -> OutputInvalid | None:
     while segments:
         segment = segments.pop(0)
         segments[:0] = segment.inside
-        if (
-            isinstance(segment.content, JsonSchema)
-            and (error := check_value(segment.content, segment.text)) is not None
-        ):
-            error.where = f"{segment.tag or 'text'} at character {segment.begin}: {error.where}"
-            return error
+        if isinstance(segment.content, JsonSchema):
+            invalid = check_value(segment.content, segment.text)
+            if invalid is not None:
+                invalid.where = f"{segment.tag or 'text'} at character {segment.begin}: {invalid.where}"
+                return invalid
     return None
 
 

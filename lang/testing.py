@@ -6,7 +6,7 @@ saw.
     assert engine.calls[0].messages[-1] == {"role": "user", "content": "It crashes."}
 
 Answers of typed gens are checked against the gen's schema with an independent validator, so a script cannot promise
-what a model could not give.
+what a model could not give; answers to structures are their text, which must be of the structure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..errors import Cancelled, InvalidRequest, OutputInvalid, RamifyError, to_info
-from ..grammar.spec import JsonSchema
+from ..grammar.segments import Segment, read_segments
+from ..grammar.spec import JsonSchema, StructuralTag
+from ..grammar.structure import resolve
 from ..runtime.protocol.fields import field_text
 from ..runtime.protocol.graph import (
     Argument,
@@ -118,10 +120,12 @@ class Scripted:
             return _chosen(call, value)
         if isinstance(value, Raw):
             return str(value)
+        if isinstance(call.gen, Gen) and isinstance(call.gen.grammar, StructuralTag):
+            return _structured(call, call.gen.grammar, value)
         if call.schema is None:
             return value if isinstance(value, str) else _json(value)
         text = _json(value)
-        _validate(call, text)
+        _validate(call, text, call.schema)
         return text
 
     def _find(self, call: Call) -> Any:
@@ -266,14 +270,33 @@ def _chosen(call: Call, value: Any) -> str:
     return text
 
 
-def _validate(call: Call, text: str) -> None:
-    """Raise OutputInvalid unless `text` validates against the call's schema."""
+def _structured(call: Call, structure: StructuralTag, value: Any) -> str:
+    """The text of a structured answer. Raises OutputInvalid if it is not of the structure, or a value in it of its
+    schema."""
+    if not isinstance(value, str):
+        raise InvalidRequest(
+            f"the script's answer for {call.name!r} is a {type(value).__name__}",
+            where=call.path,
+            hint="answer a StructuralTag with its text, tags and all",
+        )
+    resolve(structure)
+    segments: list[Segment] = list(read_segments(structure, value))
+    while segments:
+        segment = segments.pop()
+        segments.extend(segment.inside)
+        if isinstance(segment.content, JsonSchema):
+            _validate(call, segment.text, msgspec.json.decode(segment.content.schema))
+    return value
+
+
+def _validate(call: Call, text: str, schema: Any) -> None:
+    """Raise OutputInvalid unless `text` validates against a schema."""
     try:
         import jsonschema
     except ImportError:
         raise InvalidRequest("Scripted checks answers with jsonschema", hint="pip install jsonschema") from None
     try:
-        jsonschema.validate(msgspec.json.decode(text), call.schema)
+        jsonschema.validate(msgspec.json.decode(text), schema)
     except jsonschema.ValidationError as error:
         where = f"{call.path} {error.json_path}"
         raise OutputInvalid(

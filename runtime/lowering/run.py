@@ -7,6 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ...errors import ErrorInfo
+from ...grammar.spec import StructuralTag
 from ..core.messages import Ids, StreamKey
 from ..protocol.graph import Gen, GraphNode, RunOptions, Select
 from .detokenizer import StreamDetokenizer
@@ -112,6 +113,11 @@ class NodeState:
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+
+    @property
+    def shows_control(self) -> bool:
+        """The value's text spells its control tokens: they mark its parts."""
+        return isinstance(self.node, Gen) and isinstance(self.node.grammar, StructuralTag)
 
     @property
     def ended(self) -> bool:

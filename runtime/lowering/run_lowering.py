@@ -277,10 +277,10 @@ class RunLowering:
             self._core(core.GrammarReady((self.key, gen.node), MatcherState(matcher, self._vocabulary)))
         stream.builder, stream.begun = RunBuilder(self._tokenizer, after=Seam.TEXT), True
         if gen.events:
-            state.detokenizer = StreamDetokenizer(self._tokenizer)
-            state.stops = StopStrings(StreamDetokenizer(self._tokenizer), gen.stop) if gen.stop else None
+            state.detokenizer = self._detokenizer(state)
+            state.stops = StopStrings(self._detokenizer(state), gen.stop) if gen.stop else None
         model_stops = () if gen.ignore_eos else self._tokenizer.stop_ids
-        watch = StopStrings(StreamDetokenizer(self._tokenizer), gen.stop) if gen.stop else None
+        watch = StopStrings(self._detokenizer(state), gen.stop) if gen.stop else None
         self._core(
             core.Generate(
                 key=stream.key,
@@ -429,7 +429,7 @@ class RunLowering:
         state = self.run.nodes[node]
         ids = state.ids = unpack(reply.ids)
         state.leftover = reply.leftover
-        text = self._tokenizer.decode(ids, skip_special=True) + reply.leftover
+        text = self._tokenizer.decode(ids, skip_special=not state.shows_control) + reply.leftover
         state.text = text
         if state.node.events and state.streamed < len(text):
             self._reply(TextDelta(self.run.client_run, node, text[state.streamed :]))
@@ -481,6 +481,9 @@ class RunLowering:
     def _retokenize(self, ids: core.Ids) -> core.Ids:
         """What a client's text of these ids would be tokenized to."""
         return self._tokenizer.encode_whole(self._tokenizer.decode(ids, skip_special=False, first=True))
+
+    def _detokenizer(self, state: NodeState) -> StreamDetokenizer:
+        return StreamDetokenizer(self._tokenizer, skip_special=not state.shows_control)
 
     # ---- out ----------------------------------------------------------------------------------------------------
 

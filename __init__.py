@@ -15,6 +15,7 @@ Importing this module loads no engine: torch and the tokenizers come when an eng
 from __future__ import annotations
 
 from . import errors, testing
+from .grammar.report import Note
 from .grammar.spec import (
     AnyText,
     Choices,
@@ -31,7 +32,18 @@ from .grammar.spec import (
 )
 from .lang.batch import Item
 from .lang.engines import Engine
-from .lang.events import Event, NodeDone, NodeFailed, NodeStarted, PartialValue, TextDelta, ToolCall, ToolResult
+from .lang.events import (
+    Event,
+    FieldClosed,
+    NodeDone,
+    NodeFailed,
+    NodeStarted,
+    PartialValue,
+    TagClosed,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+)
 from .lang.held import HeldLoopWarning
 from .lang.parallel import ablocking, best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
@@ -51,6 +63,7 @@ __all__ = [
     "Choices",
     "Engine",
     "Event",
+    "FieldClosed",
     "HeldLoopWarning",
     "Item",
     "JsonSchema",
@@ -58,6 +71,7 @@ __all__ = [
     "NodeDone",
     "NodeFailed",
     "NodeStarted",
+    "Note",
     "Optional",
     "Or",
     "PartialValue",
@@ -71,6 +85,7 @@ __all__ = [
     "State",
     "StructuralTag",
     "Tag",
+    "TagClosed",
     "TagsWithSeparator",
     "TextDelta",
     "ToolCall",

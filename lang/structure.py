@@ -69,7 +69,7 @@ def tag(begin: str, type: Any, end: str, *, name: str = "") -> Tag:
 
 def structure_of(
     spec: StructuralTag, grammar_of: Callable[[Any], tuple[Any, Callable[[str], Any]]]
-) -> tuple[StructuralTag, Callable[[str], list[Segment]]]:
+) -> tuple[StructuralTag, SegmentDecoder]:
     """The structure with grammars in the place of types, and the function from its text to segments.
 
     Args:
@@ -115,12 +115,25 @@ def structure_of(
 
     whole = StructuralTag(plain(spec.format, "format"))
 
-    def typed(segment: segments.Segment) -> Segment:
+    return whole, SegmentDecoder(whole, decoders)
+
+
+class SegmentDecoder:
+    """Makes segments of the text of one structure."""
+
+    def __init__(self, spec: StructuralTag, decoders: dict[int, Callable[[str], Any]]) -> None:
+        self._spec = spec
+        self._decoders = decoders  # by the identity of the grammars in `spec`
+
+    def __call__(self, text: str) -> list[Segment]:
+        """The segments of a whole text. Raises OutputInvalid, or what a type's own validator raises."""
+        return [self.typed(segment) for segment in segments.read_segments(self._spec, text)]
+
+    def typed(self, segment: segments.Segment) -> Segment:
+        """A segment that was read, with its value. Raises what a type's own validator raises."""
         value: Any
         if isinstance(segment.content, JsonSchema | Regex | Choices | Lark):
-            value = decoders[id(segment.content)](segment.text)
+            value = self._decoders[id(segment.content)](segment.text)
         else:
-            value = segment.text if segment.content is not None else [typed(inner) for inner in segment.inside]
+            value = segment.text if segment.content is not None else [self.typed(inner) for inner in segment.inside]
         return Segment(segment.tag, value, segment.text, segment.begin, segment.end)
-
-    return whole, lambda text: [typed(segment) for segment in segments.read_segments(whole, text)]

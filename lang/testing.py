@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..errors import Cancelled, InvalidRequest, OutputInvalid, RamifyError, to_info
+from ..grammar.prepare import notes_of
+from ..grammar.report import GrammarReport, Note
 from ..grammar.segments import Segment, read_segments
 from ..grammar.spec import JsonSchema, StructuralTag
 from ..grammar.structure import resolve
@@ -33,6 +35,7 @@ from ..runtime.protocol.graph import (
     EngineReply,
     Fork,
     Gen,
+    GenNotes,
     GraphDelta,
     GraphNode,
     NodeDone,
@@ -180,13 +183,16 @@ class _ScriptedConnection:
         self._on_reply = on_reply
         self._streams: dict[tuple[int, int], _Stream] = {}
         self._values: dict[tuple[int, int], str | RamifyError] = {}
+        self._notes: dict[int, dict[tuple[Note, ...], tuple[str, int]]] = {}  # of a run: first path, number of gens
 
     def send(self, message: ClientMessage) -> None:
         if isinstance(message, CloseRun):
             for table in (self._streams, self._values):
                 for key in [key for key in table if key[0] == message.run]:
                     del table[key]
-            self._on_reply(RunClosed(message.run, RunReport(0, 0, 0, 0, 0, 0, 0, 0, 0)))
+            notes = self._notes.pop(message.run, {})
+            told = tuple(GenNotes(path, gens, notes) for notes, (path, gens) in notes.items())
+            self._on_reply(RunClosed(message.run, RunReport(0, 0, 0, 0, 0, 0, 0, 0, 0, told)))
         elif isinstance(message, GraphDelta):
             self._streams.setdefault((message.run, 0), _Stream())
             for node in message.nodes:
@@ -251,7 +257,13 @@ class _ScriptedConnection:
         if gen.events:
             self._on_reply(TextDelta(run, gen.node, text))
         logprobs = [0.0 if choice == text else -math.inf for choice in choices] if choices else None
-        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", Usage(0, 0, 0, 0), choice_logprobs=logprobs))
+        notes = () if grammar is None else GrammarReport("", notes_of(grammar)).told()
+        if notes:
+            seen = self._notes.setdefault(run, {})
+            path, gens = seen.get(notes, (gen.path, 0))
+            seen[notes] = path, gens + 1
+        usage = Usage(0, 0, 0, 0)
+        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", usage, choice_logprobs=logprobs, notes=notes))
 
 
 def _json(value: Any) -> str:

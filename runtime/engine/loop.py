@@ -21,7 +21,7 @@ from ...grammar.compile import GrammarCompiler
 from ...grammar.state import CompiledGrammar
 from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey
 from ..core.step import Core
-from ..lowering.events import FromClient, Lowered, LoweringEvent
+from ..lowering.events import FromClient, GrammarNotes, Lowered, LoweringEvent
 from ..lowering.lowering import Lowering
 from ..protocol.graph import ClientMessage, EngineFailed
 from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
@@ -136,7 +136,10 @@ class EngineLoop:
 
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
         try:
-            message = GrammarReady(node, future.result().state())
+            grammar = future.result()
+            message = GrammarReady(node, grammar.state())
+            if notes := grammar.report.told():
+                self._lower(GrammarNotes(node, notes))
         except Exception as error:
             message = GrammarReady(node, None, to_info(error))
         self._inbox.append(message)

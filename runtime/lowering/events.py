@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ...grammar.report import Note
 from ...grammar.spec import GrammarSpec
 from ..core import messages as core
 from ..protocol.graph import ClientMessage, EngineReply
@@ -17,7 +18,14 @@ class FromClient(NamedTuple):
     now: float
 
 
-LoweringEvent: TypeAlias = FromClient | core.CoreReply
+class GrammarNotes(NamedTuple):
+    """A gen's grammar is compiled, and these places of it are not enforced as they are written."""
+
+    node: core.NodeKey
+    notes: tuple[Note, ...]
+
+
+LoweringEvent: TypeAlias = FromClient | GrammarNotes | core.CoreReply
 
 
 class Lowered(NamedTuple):

@@ -7,6 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ...errors import ErrorInfo
+from ...grammar.report import Note
 from ...grammar.spec import StructuralTag
 from ..core.messages import Ids, StreamKey
 from ..protocol.graph import Gen, GraphNode, RunOptions, Select
@@ -97,10 +98,23 @@ class NodeState:
         leftover: text that a stop string's token left behind; it opens the next text run.
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
+        notes: what of its grammar is not enforced as it is written.
         waiters: the streams that wait for this value.
     """
 
-    __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
+    __slots__ = (
+        "detokenizer",
+        "error",
+        "ids",
+        "leftover",
+        "node",
+        "notes",
+        "stops",
+        "stream",
+        "streamed",
+        "text",
+        "waiters",
+    )
 
     def __init__(self, node: Gen | Select, stream: StreamText) -> None:
         self.node = node
@@ -113,6 +127,7 @@ class NodeState:
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+        self.notes: tuple[Note, ...] = ()
 
     @property
     def shows_control(self) -> bool:

@@ -450,6 +450,7 @@ class RunLowering:
                 reply.reason,
                 Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
                 None if reply.logprobs is None else [_logprob(entry, self._tokenizer) for entry in reply.logprobs],
+                notes=state.notes,
             ),
         )
         self._wake(state)

@@ -76,6 +76,10 @@ class GrammarLimits:
         lark_bytes: UTF-8 bytes of a grammar in Lark syntax.
         lark_depth: parts of such a grammar inside one another, followed from `start` through the names: compilers
             follow it by recursion, and one that runs out of stack takes the process with it.
+        tags: tags in a structure, and apart from them its other parts.
+        mark_bytes: UTF-8 bytes of one begin, end, trigger, separator or excluded string.
+        structure_depth: parts of a structure inside one another.
+        structure_bytes: UTF-8 bytes of a structure: its marks and all grammars in it.
     """
 
     schema_bytes: int = 64 * 1024
@@ -92,6 +96,10 @@ class GrammarLimits:
     options_bytes: int = 64 * 1024
     lark_bytes: int = 64 * 1024
     lark_depth: int = 1_000
+    tags: int = 256
+    mark_bytes: int = 1_024
+    structure_depth: int = 16
+    structure_bytes: int = 256 * 1024
 
 
 DEFAULT_LIMITS = GrammarLimits()

@@ -169,6 +169,7 @@ class VettingPool:
                 list(vocabulary.tokens),
                 sorted(vocabulary.stop_ids),
                 vocabulary.width,
+                dict(vocabulary.control),
                 self._backend,
                 self._grammar_limits,
                 self._limits,

@@ -82,7 +82,7 @@ def _loaded(start: Start) -> PlanningBackend:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), start.limits.niceness)
         for name in _VALIDATORS:
             importlib.import_module(name)
-        vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width)
+        vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width, start.control)
         loaded.append(_backend(vocabulary, start.backend, start.grammar_limits))
 
     loader = threading.Thread(target=load)

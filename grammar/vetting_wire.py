@@ -29,6 +29,7 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     tokens: list[bytes]
     stop_ids: list[int]
     width: int
+    control: dict[str, int]
     backend: str
     grammar_limits: GrammarLimits
     limits: VettingLimits

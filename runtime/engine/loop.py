@@ -24,7 +24,7 @@ from ...grammar.state import CompiledGrammar
 from ...grammar.validate import check_value
 from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey, RunEnded
 from ..core.step import Core
-from ..lowering.events import Checked, FromClient, Lowered, LoweringEvent
+from ..lowering.events import Checked, FromClient, GrammarNotes, Lowered, LoweringEvent
 from ..lowering.lowering import Lowering
 from ..protocol.graph import ClientMessage, EngineFailed
 from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
@@ -180,7 +180,10 @@ class EngineLoop:
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
         self._compiles.get(node[0], {}).pop(node, None)
         try:
-            message = GrammarReady(node, future.result().state())
+            grammar = future.result()
+            message = GrammarReady(node, grammar.state())
+            if notes := grammar.report.told():
+                self._lower(GrammarNotes(node, notes))
         except Exception as error:
             message = GrammarReady(node, None, to_info(error))
         self._inbox.append(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from ...errors import ErrorInfo
+from ...grammar.report import Note
 from ...grammar.spec import GrammarSpec
 from ..core import messages as core
 from ..protocol.graph import ClientMessage, EngineReply
@@ -42,7 +43,14 @@ class Checked(NamedTuple):
     error: ErrorInfo | None
 
 
-LoweringEvent: TypeAlias = FromClient | Checked | core.CoreReply
+class GrammarNotes(NamedTuple):
+    """A gen's grammar is compiled, and these places of it are not enforced as they are written."""
+
+    node: core.NodeKey
+    notes: tuple[Note, ...]
+
+
+LoweringEvent: TypeAlias = FromClient | GrammarNotes | Checked | core.CoreReply
 
 
 class Lowered(NamedTuple):

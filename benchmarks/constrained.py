@@ -67,13 +67,21 @@ class Scripted:
 
     def fill_mask(self, row: MaskRow) -> bool:
         self._state.fill_mask(row)
+        row[:] = self._only_next(row)
+        return True
+
+    def known_mask(self) -> MaskRow | None:
+        known = self._state.known_mask()
+        return self._only_next(known) if known is not None else None
+
+    def _only_next(self, mask: MaskRow) -> MaskRow:
         token_id = self._ids[self.num_accepted]
         bit = np.array(1 << token_id % 32, np.uint32).view(np.int32)
-        if not row[token_id // 32] & bit:
+        if not mask[token_id // 32] & bit:
             raise InvalidSchema(f"the script's token {token_id} is not in the mask")
-        row.fill(0)
-        row[token_id // 32] = bit
-        return True
+        only = np.zeros_like(mask)
+        only[token_id // 32] = bit
+        return only
 
     def accept(self, token_id: int) -> bool:
         return self._state.accept(token_id)

@@ -86,6 +86,9 @@ class FixedMask:
         row.fill(-2)  # every 32nd token is forbidden
         return True
 
+    def known_mask(self) -> MaskRow | None:
+        return None
+
     def accept(self, token_id: int) -> bool:
         return True
 

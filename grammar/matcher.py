@@ -18,6 +18,7 @@ from ..errors import InvalidRequest, InvalidSchema, RamifyError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .mask_cache import MaskMemory
     from .state import GrammarState, MaskRow, MaskRows
     from .vocabulary import Vocabulary
 
@@ -58,13 +59,14 @@ class Matcher(Protocol):
 
 
 class MatcherState:
-    """A `GrammarState` over a backend's `Matcher`."""
+    """A `GrammarState` over a backend's `Matcher`; with a memory it makes no mask that was made before."""
 
-    __slots__ = ("_num_text", "_terminated", "matcher", "vocabulary")
+    __slots__ = ("_memory", "_num_text", "_terminated", "matcher", "vocabulary")
 
-    def __init__(self, matcher: Matcher, vocabulary: Vocabulary) -> None:
+    def __init__(self, matcher: Matcher, vocabulary: Vocabulary, memory: MaskMemory | None = None) -> None:
         self.matcher = matcher
         self.vocabulary = vocabulary
+        self._memory = memory
         self._num_text = 0
         self._terminated = False
 
@@ -85,13 +87,24 @@ class MatcherState:
         if self._terminated:
             row.fill(0)
             return True
+        if (known := self.known_mask()) is not None:
+            row[:] = known
+        else:
+            self._make_mask(row)
+        return bool(row[0] != -1 or (row != -1).any())
+
+    def known_mask(self) -> MaskRow | None:
+        return self._memory.mask() if self._memory is not None and not self._terminated else None
+
+    def _make_mask(self, row: MaskRow) -> None:
         try:
             self.matcher.fill(row)
         except InvalidSchema:
             row.fill(0)
             raise
         row[-1] &= self.vocabulary.last_word
-        return bool(row[0] != -1 or (row != -1).any())
+        if self._memory is not None:
+            self._memory.keep(row)
 
     def accept(self, token_id: int) -> bool:
         vocabulary = self.vocabulary
@@ -103,6 +116,8 @@ class MatcherState:
         if not vocabulary.tokens[token_id] or not self.matcher.consume(token_id):
             return False
         self._num_text += 1
+        if self._memory is not None:
+            self._memory.accept(token_id)
         return True
 
     def rollback(self, num_tokens: int) -> None:
@@ -116,11 +131,14 @@ class MatcherState:
         num_text = num_tokens - self._terminated
         if num_text:
             self.matcher.rollback(num_text)
+            if self._memory is not None:
+                self._memory.rollback(num_text)
             self._num_text -= num_text
         self._terminated = False
 
     def fork(self) -> MatcherState:
-        fork = MatcherState(self.matcher.copy(), self.vocabulary)
+        memory = self._memory.fork() if self._memory is not None else None
+        fork = MatcherState(self.matcher.copy(), self.vocabulary, memory)
         fork._num_text = self._num_text
         fork._terminated = self._terminated
         return fork

@@ -26,7 +26,9 @@ from ..choices import check_choices
 from ..fill_pool import spare_processors
 from ..lark_check import read_lark
 from ..limits import DEFAULT_LIMITS, GrammarLimits
+from ..mask_cache import MaskCache, MaskMemory
 from ..matcher import MatcherState, dead_end
+from ..place import Shape, read_shape
 from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
 from ..report import GrammarReport, Note
@@ -109,6 +111,7 @@ class LLGuidanceBackend:
             _TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids), slices=_SLICES
         )
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
+        self._masks = MaskCache(vocabulary)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
         text, matcher, notes = self._start_any(spec)
@@ -130,7 +133,9 @@ class LLGuidanceBackend:
             return self._start(text, lambda reason: text_refusal(reason, kind))
 
         report = GrammarReport(self.name, notes)
-        grammar = LLGuidanceGrammar(key, kind, matcher, compile_again, text, self._vocabulary, self._max_lexers, report)
+        grammar = LLGuidanceGrammar(
+            key, kind, matcher, compile_again, text, self._vocabulary, self._masks, self._max_lexers, report
+        )
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -205,6 +210,7 @@ class LLGuidanceGrammar:
         compile_again: Callable[[], Any],
         text: str,
         vocabulary: Vocabulary,
+        masks: MaskCache,
         max_lexers: int,
         report: GrammarReport,
     ) -> None:
@@ -214,6 +220,9 @@ class LLGuidanceGrammar:
         self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * len(text)
         self._compile_again = compile_again
         self._vocabulary = vocabulary
+        self._masks = masks
+        self._number = masks.grammar()
+        self._shape = _read_shape(text) if kind == _KINDS[JsonSchema] else None
         self._tokens_per_lexer = _TOKENS_PER_LEXER if _LONG_COUNT.search(text) else -1
         self._max_lexers = max_lexers
         self._lexers = [_Lexer(matcher, self._tokens_per_lexer)]
@@ -231,7 +240,8 @@ class LLGuidanceGrammar:
         return len(self._lexers)
 
     def state(self) -> MatcherState:
-        return MatcherState(_Matcher(self), self._vocabulary)
+        memory = MaskMemory(self._masks, self._number, self._shape) if self._shape is not None else None
+        return MatcherState(_Matcher(self), self._vocabulary, memory)
 
     def lexer(self) -> _Lexer:
         """The lexer for a new state: the one with the fewest, or a new one if that has its share."""
@@ -357,6 +367,14 @@ def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
         {"name": "value", "json_schema": schema},
     ]
     return msgspec.json.encode({"grammars": parts}).decode()
+
+
+def _read_shape(text: str) -> Shape | None:
+    """The shape of a grammar of `_grammar_text`; None where any whitespace may stand between its tokens."""
+    schema = msgspec.json.decode(text)["grammars"][1]["json_schema"]
+    if not isinstance(schema, dict) or schema["x-guidance"]["whitespace_flexible"]:
+        return None
+    return read_shape(schema)
 
 
 class _TokenTable:

@@ -19,13 +19,16 @@ import random
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from ceilings import Ceilings, ModelSize
+from constrained import CONSTRAINED, Grammars, WatchedPool, table_lines
 from ramify.errors import ErrorInfo
 from ramify.runtime.core.config import CoreConfig
 from ramify.runtime.core.messages import (
@@ -41,15 +44,18 @@ from ramify.runtime.core.messages import (
     OpenStream,
 )
 from ramify.runtime.core.step import Core
-from ramify.runtime.protocol.plan import StepMasks, StepPlan, WorkerReply
+from ramify.runtime.protocol.plan import StepMasks, StepPlan
 from ramify.runtime.protocol.sampling import RowSampling
 from ramify.runtime.protocol.tokens import unpack
+from ramify.runtime.sampling.masks import words_per_row
 from ramify.runtime.worker.options import WorkerOptions
 from ramify.runtime.worker.torch_worker import TorchWorker
+from vocabularies import load_vocabulary
 from workloads import WORKLOADS, Adapter, Out, Row, ids, timed
 
 if TYPE_CHECKING:
     from ramify.grammar.state import MaskRow
+    from ramify.grammar.vocabulary import Vocabulary
 
 LLAMA_8B = {
     "architectures": ["LlamaForCausalLM"],
@@ -80,6 +86,9 @@ class FixedMask:
         row.fill(-2)  # every 32nd token is forbidden
         return True
 
+    def known_mask(self) -> MaskRow | None:
+        return None
+
     def accept(self, token_id: int) -> bool:
         return True
 
@@ -99,10 +108,13 @@ class Engine:
     name = "ramify"
     version = "0.1.0"
 
-    def __init__(self, device: str = "cuda", max_rows: int = 512, stream: bool = False) -> None:
+    def __init__(
+        self, device: str = "cuda", max_rows: int = 512, stream: bool = False, tokenizer: Path | None = None
+    ) -> None:
         self.config: Row = {"device": device, "max_rows": max_rows, "overlap": 1 if device != "cpu" else 0}
         self._stream = stream
-        self._replies: queue.SimpleQueue[WorkerReply] = queue.SimpleQueue()
+        self._tokenizer = tokenizer
+        self._replies: queue.SimpleQueue[CoreInput] = queue.SimpleQueue()
         self._worker: TorchWorker | None = None
         self._core: Core | None = None
         self._run = 0
@@ -121,7 +133,8 @@ class Engine:
         )
         self._worker = TorchWorker.load(Path(model_dir), self._replies.put, options)
         config = CoreConfig(overlap=self.config["overlap"], step_tokens=max(8192, self.config["max_rows"]))
-        self._core = Core(config, self._worker.info)
+        self.pool = WatchedPool(words_per_row(self._worker.info.vocab_size), self._replies.put)
+        self._core = Core(config, self._worker.info, self.pool, self._worker.mask_buffers())
         self.config |= {"slots": self._worker.info.slots, "step_tokens": config.step_tokens}
 
     def stop(self) -> None:
@@ -137,21 +150,37 @@ class Engine:
         return self._cached
 
     def count_valid(self, outs: Sequence[Out], schema: Row) -> int:
-        raise SystemExit("random weights have no tokenizer: the schema rows need --engine with one")
+        raise SystemExit("see constrained.py for the schema rows of this engine")
 
-    def generate(self, prompts: list[list[int]], max_tokens: int | list[int], schema: Row | None = None) -> list[Out]:
-        assert self._core is not None and self._worker is not None
-        if schema is not None and schema is not FIXED_MASK:
-            raise SystemExit("random weights have no tokenizer: leave w4, w4u and w4i out")
-        limits = max_tokens if isinstance(max_tokens, list) else [max_tokens] * len(prompts)
-        first = self._run
-        inbox: list[CoreInput] = []
-        for prompt, limit in zip(prompts, limits, strict=True):
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Of as many ids as the model has logits."""
+        assert self._worker is not None
+        return load_vocabulary(self._tokenizer, self._worker.info.vocab_size)
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        return Grammars(self.vocabulary)
+
+    def put(self, message: CoreInput) -> None:
+        """Give the core a message, from any thread."""
+        self._replies.put(message)
+
+    def requests(
+        self, prompts: list[list[int]], limits: list[int], at_once: int, *, grammar: bool
+    ) -> tuple[list[tuple[int, int]], list[list[CoreInput]]]:
+        """Nodes, and the messages that ask for them: those of `at_once` requests together."""
+        nodes = []
+        batches: list[list[CoreInput]] = []
+        for index, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
             run = self._run
             self._run += 1
             if not self._prefix_cache:
                 self._tenant += 1
-            inbox += [
+            if index % at_once == 0:
+                batches.append([])
+            nodes.append((run, 0))
+            batches[-1] += [
                 OpenRun(run, tenant=str(self._tenant)),
                 OpenStream((run, 0)),
                 Append((run, 0), np.array(prompt, dtype=np.int32)),
@@ -161,31 +190,42 @@ class Engine:
                     sampling=RowSampling(temperature=0.0),
                     max_tokens=limit,
                     stream=self._stream,
-                    grammar=schema is not None,
+                    grammar=grammar,
                 ),
             ]
-            if schema is not None:
-                inbox.append(GrammarReady((run, 0), FixedMask()))
-        outs = [Out([]) for _ in prompts]
-        self._drive(inbox, outs, first)
-        return outs
+        return nodes, batches
 
-    def _drive(self, inbox: list[CoreInput], outs: list[Out], first: int) -> None:
-        """Step until every request is answered and its run is closed."""
+    def generate(self, prompts: list[list[int]], max_tokens: int | list[int], schema: Row | None = None) -> list[Out]:
+        if schema is not None and schema is not FIXED_MASK:
+            raise SystemExit("see constrained.py for the schema rows of this engine")
+        limits = max_tokens if isinstance(max_tokens, list) else [max_tokens] * len(prompts)
+        nodes, batches = self.requests(prompts, limits, max(1, len(prompts)), grammar=schema is not None)
+        if schema is not None:
+            batches[0] += [GrammarReady(node, FixedMask()) for node in nodes]
+        return self.drive(nodes, batches)
+
+    def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]]) -> list[Out]:
+        """Send a batch before each step, and step until every request is answered and its run is closed."""
         assert self._core is not None and self._worker is not None
+        outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
+        arriving = deque(batches)
+        inbox = arriving.popleft()
         left = len(outs)
         while True:
             closing: list[CoreInput] = []
             for message in self._core.step(time.perf_counter(), inbox):
                 if isinstance(message, StepPlan | StepMasks):
                     self._worker.submit(message)
+                    if isinstance(message, StepPlan) and arriving:
+                        closing += arriving.popleft()
                 elif isinstance(message, GenTokens):
-                    out = outs[message.node[0] - first]
+                    out = outs[message.node]
                     out.ttft = out.ttft or time.perf_counter() - begun
                 elif isinstance(message, GenDone):
-                    out = outs[message.node[0] - first]
+                    out = outs[message.node]
                     out.tokens, out.cached = unpack(message.ids).tolist(), message.usage.cached
+                    out.stopped = message.reason == "stop"
                     self._cached += message.usage.cached
                     closing.append(CloseRun(message.node[0], NO_ERROR))
                     left -= 1
@@ -193,11 +233,11 @@ class Engine:
                     raise RuntimeError(message.error.what)
             inbox = closing
             if not left and not closing and self._core.idle:
-                return
+                return list(outs.values())
             if not closing:
-                inbox = [cast(CoreInput, self._replies.get())]
+                inbox = arriving.popleft() if arriving and self._core.idle else [self._replies.get()]
             while not self._replies.empty():
-                inbox.append(cast(CoreInput, self._replies.get()))
+                inbox.append(self._replies.get())
 
 
 def masked(engine: Adapter, rows: int = 256, pairs: int = 5) -> Row:
@@ -220,6 +260,8 @@ def floors(name: str, row: Row, ceilings: Ceilings) -> list[tuple[str, float, fl
     """(what, measured, floor) of a workload's result on the 8B shape; rates and times alike."""
     size = SIZE_8B
     match name:
+        case "w4" | "w4u" | "w4i" | "w4d":
+            return table_lines(name, row)
         case "masked":
             return [("masked step slower %", row["slower_pct"], 0.0)]
         case "w1":
@@ -245,7 +287,7 @@ def floors(name: str, row: Row, ceilings: Ceilings) -> list[tuple[str, float, fl
     return []
 
 
-ROWS = {**WORKLOADS, "masked": masked}
+ROWS: dict[str, Any] = {**WORKLOADS, **CONSTRAINED, "masked": masked}
 
 
 def profile(engine: Adapter, path: Path) -> None:
@@ -290,6 +332,7 @@ def main() -> None:
     parser.add_argument("--engine", default="ramify", help="ramify, or a module with a class Engine")
     parser.add_argument("--workloads", nargs="+", default=["w2", "w6", "w1"], choices=sorted(ROWS))
     parser.add_argument("--model", type=Path, help="a model directory; by default the 8B shape with random weights")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or tekken.json for the w4 rows; else made up")
     parser.add_argument("--max-rows", type=int, default=512)
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--profile", type=Path, help="write a Chrome trace of 64 rows decoding here")
@@ -300,7 +343,7 @@ def main() -> None:
     print(ceilings, flush=True)
     engine: Any
     if options.engine == "ramify":
-        engine = Engine(max_rows=options.max_rows, stream=options.ttft)
+        engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
     else:
         engine = importlib.import_module(options.engine).Engine()
     table: list[str] = []

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ...errors import EngineUnavailable, ErrorInfo, RamifyError, to_info
 from ...grammar.compile import GrammarCompiler
+from ...grammar.fill import MaskMade
 from ...grammar.spec import GrammarSpec
 from ...grammar.state import CompiledGrammar
 from ...grammar.validate import check_value
@@ -121,6 +122,11 @@ class EngineLoop:
     def on_worker_reply(self, reply: WorkerReply) -> None:
         """A step has ended, on this loop's thread."""
         self._inbox.append(reply)
+        self._wake.set()
+
+    def on_mask_made(self, made: MaskMade) -> None:
+        """A mask that was late is there, on this loop's thread."""
+        self._inbox.append(made)
         self._wake.set()
 
     # ---- lowering -----------------------------------------------------------------------------------------------

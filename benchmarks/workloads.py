@@ -50,11 +50,13 @@ SCHEMA: Row = {
 
 @dataclass
 class Out:
-    """One request's answer: generated ids, seconds to the first one, prompt tokens served from the prefix cache."""
+    """One request's answer: generated ids, seconds to the first one, prompt tokens served from the prefix cache, and
+    whether a stop token ended it, which is not among the ids."""
 
     tokens: list[int]
     ttft: float | None = None
     cached: int | None = None
+    stopped: bool = False
 
 
 class EngineMissing(ImportError):
@@ -212,43 +214,114 @@ def w4(engine: Adapter, seed: int = 4, schema: Row = SCHEMA) -> Row:
     }
 
 
-def w4u(engine: Adapter, seed: int = 4) -> Row:
-    """w4 with maxLength taken off the strings (outputs may then run into the 256-token limit)."""
+def w4_schema() -> Row:
+    return SCHEMA
+
+
+def w4u_schema() -> Row:
+    """That of w4 with maxLength taken off the strings (outputs may then run into the limit)."""
 
     def strip(x: Any) -> Any:
         return {key: strip(value) for key, value in x.items() if key != "maxLength"} if isinstance(x, dict) else x
 
-    return w4(engine, seed, strip(SCHEMA))
+    schema: Row = strip(SCHEMA)
+    return schema
+
+
+def w4i_schema() -> Row:
+    """No free string: enums, bounded integers, booleans, an array of enums, a nested object."""
+    colours = _pick("red", "green", "blue", "yellow", "violet")
+    return _object(
+        kind=_pick("invoice", "receipt", "statement", "order"),
+        currency=_pick("EUR", "USD", "GBP", "JPY", "CHF"),
+        age=_range(999),
+        score=_range(100000),
+        level=_pick(*_WORDS),
+        active={"type": "boolean"},
+        tags=_array(colours, 3, 8),
+        address=_object(zip=_range(99999), floor=_range(99), country=_pick("DE", "FR", "IT", "ES")),
+    )
+
+
+def w4u(engine: Adapter, seed: int = 4) -> Row:
+    """w4 with maxLength taken off the strings."""
+    return w4(engine, seed, w4u_schema())
 
 
 def w4i(engine: Adapter, seed: int = 4) -> Row:
-    """w4 with no free string: enums, bounded integers, booleans, an array of enums, a nested object."""
+    """w4 with no free string."""
+    return w4(engine, seed, w4i_schema())
 
-    def pick(*values: str) -> Row:
-        return {"enum": list(values)}
 
-    def number(high: int) -> Row:
-        return {"type": "integer", "minimum": 0, "maximum": high}
+def _pick(*values: str) -> Row:
+    return {"enum": list(values)}
 
-    colours = pick("red", "green", "blue", "yellow", "violet")
-    address = {"zip": number(99999), "floor": number(99), "country": pick("DE", "FR", "IT", "ES")}
-    properties: Row = {
-        "kind": pick("invoice", "receipt", "statement", "order"),
-        "currency": pick("EUR", "USD", "GBP", "JPY", "CHF"),
-        "age": number(999),
-        "score": number(100000),
-        "level": pick(*_WORDS),
-        "active": {"type": "boolean"},
-        "tags": {"type": "array", "items": colours, "minItems": 3, "maxItems": 8},
-        "address": {
-            "type": "object",
-            "properties": address,
-            "required": list(address),
-            "additionalProperties": False,
-        },
-    }
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    return w4(engine, seed, schema)
+
+_SURNAMES = ("Kowalska", "Okafor", "Lindqvist", "Tanaka", "Moreau", "Haddad", "Silva", "Novak")
+_TEXTS = (
+    "The parcel came late and one corner of the box was torn open.",
+    "Customer asks for a refund of the second order; see the note.",
+    "Works as described. Battery lasts about two days of normal use.",
+    "Meeting moved to Thursday, room 4.12; bring the signed forms.",
+    "Pump 3 runs hot above 80 % load, bearing noise since Monday.",
+    "Please forward to accounting: invoice total is wrong by 12.40.",
+    "Great food, slow service, we waited forty minutes for a table.",
+    "No answer on the phone twice; left a message with the desk.",
+)
+
+
+def _bounded(length: int) -> Row:
+    return {"type": "string", "maxLength": length}
+
+
+def _range(high: int) -> Row:
+    return {"type": "integer", "minimum": 0, "maximum": high}
+
+
+def _object(**properties: Any) -> Row:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _array(items: Row, low: int, high: int) -> Row:
+    return {"type": "array", "items": items, "minItems": low, "maxItems": high}
+
+
+DIVERGENT: tuple[Row, ...] = (
+    SCHEMA,
+    _object(ticket=_range(99999), title=_bounded(60), body=_bounded(120), urgent={"type": "boolean"}),
+    _object(
+        vendor=_bounded(40), lines=_array(_object(item=_bounded(30), cents=_range(999999)), 1, 4), note=_bounded(80)
+    ),
+    _object(who=_bounded(30), stars={"enum": [1, 2, 3, 4, 5]}, review=_bounded(200)),
+    _object(steps=_array(_bounded(70), 2, 4), done={"type": "boolean"}),
+    _object(
+        machine=_bounded(16), level={"enum": list(_WORDS)}, report=_bounded(100), readings=_array(_range(500), 4, 12)
+    ),
+    _object(to=_bounded(40), subject=_bounded(50), text=_bounded(150), tags=_array(_bounded(12), 1, 5)),
+    _object(
+        place=_object(street=_bounded(30), city=_bounded(20), zip=_range(99999)), people=_array(_bounded(24), 1, 5)
+    ),
+)
+"""The eight schemas of w4d: every string has a length, no two have the same shape."""
+
+
+def document(rng: random.Random, schema: Row) -> Any:
+    """A random value of one of these schemas."""
+    match schema:
+        case {"enum": values}:
+            return rng.choice(values)
+        case {"type": "object", "properties": properties}:
+            return {name: document(rng, part) for name, part in properties.items()}
+        case {"type": "array", "items": items, "minItems": low, "maxItems": high}:
+            return [document(rng, items) for _ in range(rng.randint(low, high))]
+        case {"type": "string", "maxLength": length}:
+            text = f"{rng.choice(_SURNAMES)} {rng.randrange(100)}: {rng.choice(_TEXTS)} {rng.choice(_TEXTS)}"
+            return text[rng.randrange(12) :][: rng.randint(length // 3, length)]
+        case {"type": "integer", "maximum": high}:
+            return rng.randint(0, high)
+        case {"type": "boolean"}:
+            return rng.random() < 0.5
+    raise ValueError(f"no value is made of {schema}")
 
 
 def w5(engine: Adapter, seed: int = 5, conversations: int = 64, turns: int = 8) -> Row:

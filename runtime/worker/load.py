@@ -147,7 +147,7 @@ class _Build:
         """Compile each variant of the sampling kernel before a request needs it."""
         packed = np.full((1, 4 * words_per_row(self._config.vocab_size)), 0xFF, dtype=np.uint8)
         for plan in drawing_plans():
-            for masks in (None, Masks(np.zeros(1, dtype=np.int64), packed)):
+            for masks in (None, Masks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), packed)):
                 run_alone(runner, plan, masks)
 
     def prove(self, runner: StepRunner, slots: int) -> None:

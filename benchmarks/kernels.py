@@ -15,16 +15,17 @@ from functools import partial
 
 import torch
 from ceilings import Ceilings, milliseconds
+from ramify.runtime.attention.flash import Heads, working
 from ramify.runtime.attention.interface import Chunk
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.triton_backend import default_shape
 from ramify.runtime.attention.varlen import attend, pieces
-from ramify.runtime.kernels import skinny
 from ramify.runtime.kernels.activation import gated_silu
 from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention
 from ramify.runtime.kernels.norm import add_rms_norm
 from ramify.runtime.kernels.rotary import rotate_and_write
 from ramify.runtime.kernels.sampling import SampleInputs, sample
+from ramify.runtime.kernels.skinny import SkinnyProducts
 
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD, VOCAB, LAYERS = 4096, 14336, 32, 8, 128, 128_256, 32
 PRODUCTS = {
@@ -197,24 +198,30 @@ def _pool(slots: int, layers: int) -> KVPool:
 
 
 def prefill(bench: Bench) -> None:
-    for chunks, start, count in ((16, 0, 512), (4, 0, 2048), (1, 0, 8192), (64, 2048, 64)):
+    """Every FlashAttention that works here, over the same chunks; the gather of their prefixes is part of it."""
+    heads = Heads(HEADS, KV_HEADS, HEAD, windowed=False)
+    kernels = list(working(torch.device("cuda"), torch.bfloat16, heads))
+    for chunks, start, count in ((16, 0, 512), (4, 0, 2048), (1, 0, 8192), (64, 2048, 64), (4, 6144, 2048)):
         length = start + count
         pool = _pool(chunks * length, 1)
         table = torch.randperm(chunks * length, device="cuda").view(chunks, length).int()
         q = bf16(chunks * count, HEADS, HEAD)
         parts = pieces([Chunk(row, start, count) for row in range(chunks)], table, None)
-
-        jobs = [partial(attend, piece, q[piece.first : piece.last], pool, 0) for piece in parts]
         operations = 4 * chunks * HEADS * HEAD * (count * start + count * count / 2)
-        ms = sum(milliseconds(job) for job in jobs)
-        bench.row(f"gather + prefill attention, {chunks} x {count} at {start}", ms, operations=operations)
+        gathers = [partial(pool.keys_LSKH[0].index_select, 0, piece.slots_L) for piece in parts]
+        ms = 2 * sum(milliseconds(gather) for gather in gathers)
+        bench.row(f"gather alone, {chunks} x {count} at {start}", ms, size=4 * chunks * length * KV_HEADS * HEAD * 2)
+        for flash in kernels:
+            jobs = [partial(attend, flash, piece, q[piece.first : piece.last], pool, 0) for piece in parts]
+            ms = sum(milliseconds(job) for job in jobs)
+            bench.row(f"prompts {chunks} x {count} at {start}, {flash.name}", ms, operations=operations)
         del pool
 
 
 def products(bench: Bench) -> None:
     """The library's and ours, where ours differ; then all products of a step."""
     for rows in (1, 8, 16, 32, 64, 128, 256):
-        ways = {"library": torch.nn.functional.linear, "ours": skinny.linear}
+        ways = {"library": torch.nn.functional.linear, "ours": SkinnyProducts(torch.device("cuda")).linear}
         totals = dict.fromkeys(ways, 0.0)
         total_size = 0
         for name, (outputs, inputs) in PRODUCTS.items():

@@ -11,31 +11,37 @@ could come from that state.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Sequence
+import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import llguidance
 import msgspec
 import numpy as np
 
-from ...errors import InvalidSchema, UnenforceableSchema
+from ...errors import InvalidSchema, RamifyError, UnenforceableSchema
 from ..choices import check_choices
+from ..fill_pool import spare_processors
 from ..lark_check import read_lark
 from ..limits import DEFAULT_LIMITS, GrammarLimits
+from ..mask_cache import MaskCache, MaskMemory
 from ..matcher import MatcherState, dead_end
+from ..place import Shape, read_shape
 from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
 from ..report import GrammarReport, Note
 from ..schema import SchemaNode, subschemas
-from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from ..state import GrammarPlan
+from ..structure import Value, prefixed, resolve
 from .llguidance_errors import refusal, runtime_refusal, text_refusal
+from .llguidance_structure import StructureWriter
 from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
-    from ..state import MaskRows
+    from ..state import MaskRow
     from ..vocabulary import Vocabulary
 
 # One separator style, as json.dumps writes it; or any of JSON's blanks, at most eight together.
@@ -61,13 +67,30 @@ _PARSER_LIMITS = {
     "verbose_errors": False,
 }
 
-_KINDS: dict[type[GrammarSpec], str] = {JsonSchema: "schema", Regex: "pattern", Choices: "choices", Lark: "grammar"}
+_KINDS: dict[type[GrammarSpec], str] = {
+    JsonSchema: "schema",
+    Regex: "pattern",
+    Choices: "choices",
+    Lark: "grammar",
+    StructuralTag: "structure",
+}
 """What a grammar is called in messages."""
+
+# Sets of tokens whose masks are ready where a grammar allows all of them, so that only the rest is walked. The
+# library's own are text of up to 10, up to 30 and any number of characters: a string with less room walks everything.
+_PLAIN = r'[^"\\\x00-\x1F\x7F]'
+_SLICES = [
+    r"[\x20\x0A\x0D\x09]+",
+    *(f"{_PLAIN}{{1,{room}}}" for room in (1, 2, 3, 4, 6, 8, 10, 14, 20, 30)),
+    f"{_PLAIN}+",
+]
 
 # Strings with long lengths give the lexer new states at every place; one that is full fails all who share it. So after
 # this many tokens the next request gets a lexer of its own, for a few milliseconds of compiling.
 _LONG_COUNT = re.compile(r'(?:max|min)Length":\d{3}|[{,~.]\d{3,}')
 _TOKENS_PER_LEXER = 5_000
+_STATES_PER_LEXER = 4
+"""States that may share a lexer before there is another one."""
 
 # The library does not say what it holds: grammars of 420 characters took 58 KiB each, before their lexers grew.
 _BASE_BYTES = 64 * 1024
@@ -80,19 +103,23 @@ class LLGuidanceBackend:
     name = "llguidance"
 
     def __init__(
-        self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS, *, num_threads: int | None = None
+        self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS, *, max_lexers: int | None = None
     ) -> None:
         """
         Args:
             vocabulary: the tokenizer.
             limits: what a schema may cost.
-            num_threads: threads that fill masks, outside the interpreter lock; None is half the processors.
+            max_lexers: lexers of one grammar at most, so many of its states are filled at once; None is one for each
+                thread that fills masks.
         """
-        self._filler = _Filler(num_threads or max(1, (os.cpu_count() or 1) // 2))
+        self._max_lexers = max_lexers or spare_processors()
         self._vocabulary = vocabulary
         self._limits = limits
-        self._tokenizer = llguidance.LLTokenizer(_TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids))
+        self._tokenizer = llguidance.LLTokenizer(
+            _TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids), slices=_SLICES
+        )
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
+        self._masks = MaskCache(vocabulary)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
         text, matcher, notes = self._start_any(spec)
@@ -110,10 +137,13 @@ class LLGuidanceBackend:
         return self._finish(plan.key, kind, matcher, text, plan.notes)
 
     def _finish(self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...]) -> LLGuidanceGrammar:
+        def compile_again() -> Any:
+            return self._start(text, lambda reason: text_refusal(reason, kind))
+
         report = GrammarReport(self.name, notes)
-        grammar = LLGuidanceGrammar(key, kind, matcher, self._filler, self._vocabulary, len(text), report)
-        if _LONG_COUNT.search(text):
-            grammar.tokens_left = _TOKENS_PER_LEXER
+        grammar = LLGuidanceGrammar(
+            key, kind, matcher, compile_again, text, self._vocabulary, self._masks, self._max_lexers, report
+        )
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -122,6 +152,8 @@ class LLGuidanceBackend:
         """The library's text for a grammar, a matcher at its start, and what is not as written."""
         if isinstance(spec, JsonSchema):
             return self._start_schema(spec)
+        if isinstance(spec, StructuralTag):
+            return self._start_structure(spec)
         text = self._write(spec)
         return text, self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)])), ()
 
@@ -135,6 +167,33 @@ class LLGuidanceBackend:
                 return write_choices(check_choices(spec, limits))
             case Lark(grammar):
                 return write_grammar(read_lark(grammar, limits), limits)
+
+    def _start_structure(self, spec: StructuralTag) -> tuple[str, Any, tuple[Note, ...]]:
+        """The library's text for a structure, in which each value is a grammar by a name of its own."""
+        parts: list[dict[str, Any]] = []
+        known: dict[str, tuple[str, tuple[Note, ...]]] = {}
+        notes: list[Note] = []
+
+        def name_of(value: Value) -> str:
+            key = value.content.key()
+            if key not in known:
+                name = f"value_{len(known)}"
+                try:
+                    text, _, own = self._start_any(value.content)
+                except RamifyError as error:
+                    raise prefixed(error, value.place) from error
+                is_schema = isinstance(value.content, JsonSchema)
+                part = msgspec.json.decode(text)["grammars"][1] if is_schema else {"lark_grammar": text}
+                parts.append(part | {"name": name})
+                known[key] = name, own
+            name, own = known[key]
+            places = (f"{value.place}{note.where}" for note in own)
+            notes.extend(msgspec.structs.replace(note, where=place) for note, place in zip(own, places, strict=True))
+            return name
+
+        top = StructureWriter(self._vocabulary, self._limits, name_of).write(spec, resolve(spec, self._limits))
+        text = msgspec.json.encode({"grammars": [{"name": "top", "lark_grammar": top}, *parts]}).decode()
+        return text, self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)])), tuple(notes)
 
     def _start_schema(self, spec: JsonSchema) -> tuple[str, Any, tuple[Note, ...]]:
         """The library's text for a schema, a matcher at its start, and what is not as written."""
@@ -169,11 +228,13 @@ class LLGuidanceBackend:
 
 
 class LLGuidanceGrammar:
-    """A compiled grammar: a matcher at the start, which states are copied from.
+    """A compiled grammar: lexers, and matchers at the start that states are copied from.
 
-    Copies share one lexer, behind a lock inside the library: a state is made in a microsecond, and what the lexer built
-    for one request serves the next. The price is that a lexer which has outgrown its limit fails for all of them;
-    `healthy` then turns False, and the cache compiles anew.
+    Copies of a matcher share its lexer, behind a lock inside the library: what the lexer built for one request serves
+    the next, but of those who share one only one is filled at a time. So a grammar that has many states gets more
+    lexers, each made when a state is first used, on the thread that uses it. The price of sharing is that a lexer which
+    has outgrown its limit fails for all who share it; it gets no more states then. When no lexer is left, `healthy`
+    turns False, and the cache compiles anew.
     """
 
     backend = LLGuidanceBackend.name
@@ -182,45 +243,111 @@ class LLGuidanceGrammar:
         self,
         key: str,
         kind: str,
-        start: Any,
-        filler: _Filler,
+        matcher: Any,
+        compile_again: Callable[[], Any],
+        text: str,
         vocabulary: Vocabulary,
-        num_characters: int,
+        masks: MaskCache,
+        max_lexers: int,
         report: GrammarReport,
     ) -> None:
         self.key = key
         self.report = report
         self.kind = kind
-        self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * num_characters
-        self.healthy = True
-        self.tokens_left = -1  # below zero: no end
-        self.filler = filler
-        self._start = start
+        self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * len(text)
+        self._compile_again = compile_again
         self._vocabulary = vocabulary
+        self._masks = masks
+        self._number = masks.grammar()
+        self._shape = _read_shape(text) if kind == _KINDS[JsonSchema] else None
+        self._tokens_per_lexer = _TOKENS_PER_LEXER if _LONG_COUNT.search(text) else -1
+        self._max_lexers = max_lexers
+        self._lexers = [_Lexer(matcher, self._tokens_per_lexer)]
+        self._last = self._lexers  # for those who come when none takes any more
+        self._num_making = 0
+        self._lock = threading.Lock()
+
+    @property
+    def healthy(self) -> bool:
+        return bool(self._lexers)
+
+    @property
+    def num_lexers(self) -> int:
+        """Lexers that take new states."""
+        return len(self._lexers)
 
     def state(self) -> MatcherState:
-        return MatcherState(_Matcher(self._start.deep_copy(), self), self._vocabulary)
+        memory = MaskMemory(self._masks, self._number, self._shape) if self._shape is not None else None
+        return MatcherState(_Matcher(self), self._vocabulary, memory)
+
+    def lexer(self) -> _Lexer:
+        """The lexer for a new state: the one with the fewest, or a new one if that has its share."""
+        with self._lock:
+            lexers = self._lexers or self._last
+            lexer = min(lexers, key=lambda lexer: len(lexer.users))
+            num_lexers = len(self._lexers) + self._num_making
+            if len(lexer.users) < _STATES_PER_LEXER or not 0 < num_lexers < self._max_lexers:
+                return lexer
+            self._num_making += 1
+        made = _Lexer(self._compile_again(), self._tokens_per_lexer)
+        with self._lock:
+            self._num_making -= 1
+            self._lexers.append(made)
+        return made
+
+    def retire(self, lexer: _Lexer) -> None:
+        """Give a lexer no more states."""
+        with self._lock:
+            self._last = [lexer]
+            self._lexers = [other for other in self._lexers if other is not lexer]
+
+
+class _Lexer:
+    """A matcher at the start, which states are copied from, with the lexer that all of them share.
+
+    Attributes:
+        tokens_left: after so many tokens it takes no more states; below zero: no end.
+        users: the matchers on it that somebody still holds.
+    """
+
+    __slots__ = ("start", "tokens_left", "users")
+
+    def __init__(self, start: Any, tokens_left: int) -> None:
+        self.start = start
+        self.tokens_left = tokens_left
+        self.users: weakref.WeakSet[_Matcher] = weakref.WeakSet()
 
 
 class _Matcher:
-    """`Matcher` over `llguidance.LLMatcher`."""
+    """`Matcher` over `llguidance.LLMatcher`, which is made when it is first used."""
 
-    __slots__ = ("_grammar", "library")
+    __slots__ = ("__weakref__", "_grammar", "_lexer", "_made")
 
-    def __init__(self, library: Any, grammar: LLGuidanceGrammar) -> None:
-        self.library = library
+    def __init__(self, grammar: LLGuidanceGrammar) -> None:
         self._grammar = grammar
+        self._lexer: _Lexer | None = None
+        self._made: Any = None
 
     @property
-    def filler(self) -> _Filler:
-        return self._grammar.filler
+    def library(self) -> Any:
+        """The library's matcher."""
+        if self._made is None:
+            self._join(self._grammar.lexer())
+            self._made = self._lexer_of().start.deep_copy()
+        return self._made
+
+    def fill(self, row: MaskRow) -> None:
+        self.library.unsafe_compute_mask_ptr(row.ctypes.data, row.nbytes)
+        # In the error state the row is a mask of the stop tokens.
+        self._check()
 
     def consume(self, token_id: int) -> bool:
         if self.library.try_consume_tokens([token_id]):
-            if self._grammar.tokens_left > 0:
-                self._grammar.tokens_left -= 1
-                if self._grammar.tokens_left == 0:
-                    self._grammar.healthy = False
+            lexer = self._lexer_of()
+            if lexer.tokens_left > 0:
+                lexer.tokens_left -= 1
+                if lexer.tokens_left == 0:
+                    self._grammar.retire(lexer)
             return True
         self._check()
         return False
@@ -230,12 +357,16 @@ class _Matcher:
         self._check()
 
     def copy(self) -> _Matcher:
-        return _Matcher(self.library.deep_copy(), self._grammar)
+        copy = _Matcher(self._grammar)
+        copy._made = self.library.deep_copy()
+        copy._join(self._lexer_of())
+        return copy
 
     def forced(self) -> bytes:
         text: bytes = self.library.compute_ff_bytes()
         self._check()
-        return text
+        # A control token is spelled here as the byte FF, which is in no text, and its id.
+        return text.partition(b"\xff")[0]
 
     def accepting(self) -> bool:
         if self.library.is_accepting():
@@ -243,32 +374,23 @@ class _Matcher:
         self._check()
         return False
 
-    def failure(self) -> InvalidSchema | None:
-        """The error if the matcher is in its error state, in which it answers as if nothing were wrong."""
-        if not self.library.is_error():
-            return None
-        message = self.library.get_error()
-        if message.startswith("NoExtension"):
-            return dead_end()
-        self._grammar.healthy = False
-        return runtime_refusal(message, self._grammar.kind)
+    def _join(self, lexer: _Lexer) -> None:
+        self._lexer = lexer
+        lexer.users.add(self)
+
+    def _lexer_of(self) -> _Lexer:
+        assert self._lexer is not None
+        return self._lexer
 
     def _check(self) -> None:
-        if (error := self.failure()) is not None:
-            raise error
-
-
-class _Filler:
-    """`RowFiller` over the library's thread pool: one call a batch, without the interpreter lock."""
-
-    def __init__(self, num_threads: int) -> None:
-        self._executor = llguidance.LLExecutor(num_threads)
-
-    def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
-        targets = [(matcher.library, row) for matcher, row in zip(matchers, rows, strict=True)]
-        self._executor.unsafe_compute_mask_ptr(targets, out_RW.ctypes.data, 4 * out_RW.shape[1], len(out_RW))
-        # In the error state the row is a mask of the stop tokens, so every matcher is asked.
-        return [matcher.failure() for matcher in matchers]
+        """Raise what put the matcher into its error state, in which it answers as if nothing were wrong."""
+        if not self.library.is_error():
+            return
+        message = self.library.get_error()
+        if message.startswith("NoExtension"):
+            raise dead_end()
+        self._grammar.retire(self._lexer_of())
+        raise runtime_refusal(message, self._grammar.kind)
 
 
 def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
@@ -283,6 +405,14 @@ def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
         {"name": "value", "json_schema": schema},
     ]
     return msgspec.json.encode({"grammars": parts}).decode()
+
+
+def _read_shape(text: str) -> Shape | None:
+    """The shape of a grammar of `_grammar_text`; None where any whitespace may stand between its tokens."""
+    schema = msgspec.json.decode(text)["grammars"][1]["json_schema"]
+    if not isinstance(schema, dict) or schema["x-guidance"]["whitespace_flexible"]:
+        return None
+    return read_shape(schema)
 
 
 class _TokenTable:

@@ -1,38 +1,44 @@
-"""Attention on CUDA: our split-KV kernel for decode rows, FlashAttention for prompt chunks.
+"""Attention on CUDA: split KV for decode rows, tiles of tokens for prompt chunks, both reading slots where they lie.
 
 `begin` on a batch of decode rows alone asks the host for nothing but their number, so the whole step can be captured in
-a CUDA graph and replayed for any rows and lengths. Chunks go through `varlen.py`, or, where torch has no FlashAttention
-for these heads, through the plain backend.
+a CUDA graph and replayed for any rows and lengths. Long chunks may go through a FlashAttention over gathered slots
+(`varlen.py`), which wins where there is so much arithmetic that a copy does not count.
 
 Shapes: T tokens, D decode rows, N query heads, K key/value heads, H head_dim.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, Line, decode_attention
+from ..kernels.prefix_attention import PrefixShape
+from ..kernels.prompt_attention import PromptShape, PromptTiles, cut_tiles, prompt_attention, tile_tokens
 from ..kernels.rotary import rotate_and_write
 from . import varlen
+from .flash import Flash
 from .interface import AttentionBatch
 from .kv_pool import KVPool
 from .rotation import Rotation
-from .torch_backend import TorchAttention, TorchStepAttention
 
-log = logging.getLogger("ramify.attention")
+PROGRAMS_PER_MULTIPROCESSOR = 4
+"""Decode programs that run at once on one multiprocessor, by the kernel's shared memory and registers."""
 
-PROGRAMS_PER_MULTIPROCESSOR = 3
-"""Decode programs that run at once on one multiprocessor, by the kernel's shared memory."""
+DECODE_BLOCK_BYTES = 8 << 10
+"""Keys of one head in one block of a decode program; of several sizes the best, or close to it, for 8 to 256 rows."""
 
+PREFIX_PROGRAMS_PER_MULTIPROCESSOR = 2
+"""The same of the programs that read shared prefixes."""
 
-BLOCK_BYTES = 32 << 10
-"""Keys of one head in one block."""
+PREFIX_BLOCK_BYTES = 32 << 10
+"""Keys of one head in one block, where a tile of rows reads them."""
+
+LONG_CHUNK = 1024
+"""Tokens of a chunk, on average over a step, from which a FlashAttention is worth the copy it asks for."""
 
 
 class TritonAttention:
@@ -41,6 +47,7 @@ class TritonAttention:
     Args:
         heads: N, query heads of the model.
         windows: those of the model's layers.
+        flash: computes the chunks of steps whose chunks are long; without one, tiles compute them all.
         shape: how decode work is cut; by default one program a place on the device.
     """
 
@@ -50,19 +57,14 @@ class TritonAttention:
         *,
         heads: int,
         max_rows: int,
-        windows: Collection[int | None] = (None,),
+        windows: Collection[int | None],
+        flash: Flash | None,
         shape: DecodeShape | None = None,
     ) -> None:
         device, head_dim = pool.keys_LSKH.device, pool.keys_LSKH.shape[3]
         self._pool = pool
-        self._plain = TorchAttention(pool)
         self._windows = frozenset(windows)
-        self._flash = varlen.supports(device, pool.layout.dtype, head_dim)
-        if not self._flash:
-            log.warning(
-                "torch has no FlashAttention for heads of %d in %s on %s: prompts use scaled_dot_product_attention",
-                head_dim, pool.layout.dtype, device,
-            )  # fmt: skip
+        self._flash = flash
         self._workspace = DecodeWorkspace(
             shape or default_shape(pool),
             rows=max_rows,
@@ -70,23 +72,50 @@ class TritonAttention:
             head_dim=head_dim,
             device=device,
             tiles=max_rows // 2,  # a tile has two rows at least
+            prefix_shape=default_prefix_shape(pool),
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
-        return TritonStepAttention(
-            self._pool, self._plain, self._workspace, batch, windows=self._windows, flash=self._flash
-        )
+        return TritonStepAttention(self._pool, self._workspace, batch, self._windows, self._flash)
 
 
 def default_shape(pool: KVPool) -> DecodeShape:
-    """As many programs as run at once on the device; blocks of as many positions as its shared memory holds thrice."""
+    """As many programs as run at once on the device, in small blocks."""
+    block = _block(pool, DECODE_BLOCK_BYTES, 128)
+    return DecodeShape(programs=_programs(pool, PROGRAMS_PER_MULTIPROCESSOR), block=block, warps=2, stages=3)
+
+
+def default_prefix_shape(pool: KVPool) -> PrefixShape:
+    """The same for shared prefixes; what is not in 16 bits is not read by tiles as large."""
+    wide = pool.layout.dtype.itemsize > 2 or pool.keys_LSKH.shape[3] > 128
+    return PrefixShape(
+        programs=_programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR),
+        rows=64 if wide else 128,
+        block=_block(pool, PREFIX_BLOCK_BYTES, 64) if not wide else 16,
+        warps=4 if wide else 8,
+    )
+
+
+def default_prompt_shape(pool: KVPool) -> PromptShape:
+    """Tiles and blocks that leave room for two stages in shared memory."""
+    size = pool.keys_LSKH.shape[3] * pool.layout.dtype.itemsize
+    if size <= 256:
+        return PromptShape(rows=128, block=64)
+    return PromptShape(rows=64, block=32 if size <= 512 else 16, warps=4)
+
+
+def _programs(pool: KVPool, places: int) -> int:
+    """Programs a key/value head that fill the device."""
     keys = pool.keys_LSKH
-    places = 1
     if keys.is_cuda:
-        places = torch.cuda.get_device_properties(keys.device).multi_processor_count * PROGRAMS_PER_MULTIPROCESSOR
-    most = BLOCK_BYTES // (keys.shape[3] * keys.element_size())
-    block = max(16, min(128, 1 << (most.bit_length() - 1)))
-    return DecodeShape(programs=max(1, places // keys.shape[2]), block=block)
+        places *= torch.cuda.get_device_properties(keys.device).multi_processor_count
+    return max(1, places // keys.shape[2])
+
+
+def _block(pool: KVPool, size: int, most: int) -> int:
+    """Positions whose keys take no more than `size` bytes."""
+    fitting = size // (pool.keys_LSKH.shape[3] * pool.keys_LSKH.element_size())
+    return max(16, min(most, 1 << (fitting.bit_length() - 1)))
 
 
 class TritonStepAttention:
@@ -95,36 +124,23 @@ class TritonStepAttention:
     def __init__(
         self,
         pool: KVPool,
-        plain: TorchAttention,
         workspace: DecodeWorkspace,
         batch: AttentionBatch,
-        *,
         windows: frozenset[int | None],
-        flash: bool,
+        flash: Flash | None,
     ) -> None:
         self._pool = pool
         self._workspace = workspace
         self._batch = batch
         self._chunk_tokens = sum(chunk.count for chunk in batch.chunks)
-        self._flash = flash
+        self._flash = flash if self._chunk_tokens >= LONG_CHUNK * len(batch.chunks) else None
         self._pieces: dict[int | None, list[varlen.Piece]] = {}
+        self._prompt_shape = default_prompt_shape(pool)
+        self._tiles: PromptTiles | None = None
         self._lines: dict[int | None, Line] = {}
         self._tile_line: Line | None = None
-        self._plain: TorchStepAttention | None = None
-        if batch.chunks and not flash:
-            none = np.empty(0, dtype=np.int64)
-            chunks_only = replace(
-                batch, decode_rows=none, rows_D=batch.rows_D[:0], lengths_D=batch.lengths_D[:0], length_bounds=none
-            )
-            self._plain = plain.begin(chunks_only)
-        # Here and not in the first layer: no kernel of a layer should wait for these.
         if batch.rows_D.shape[0]:
-            for window in windows:
-                shared = batch.shared if window is None else None
-                alone_D = batch.lengths_D if shared is None else batch.lengths_D - shared.lengths_D
-                self._lines[window] = workspace.lay_out(alone_D, window)
-                if shared is not None:
-                    self._tile_line = workspace.lay_out(shared.lengths_T, None)
+            self._lay_out(windows)
 
     def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
         keys_SKH, values_SKH = self._pool.keys_LSKH[layer], self._pool.values_LSKH[layer]
@@ -136,16 +152,8 @@ class TritonStepAttention:
     def attend(self, layer: int, q_TNH: Tensor, window: int | None = None) -> Tensor:
         out_TNH = torch.empty(q_TNH.shape, dtype=q_TNH.dtype, device=q_TNH.device)
         chunked = self._chunk_tokens
-        if self._plain is not None:
-            out_TNH[:chunked] = self._plain.attend(layer, q_TNH[:chunked].contiguous(), window)
-        elif chunked:
-            if window not in self._pieces:
-                self._pieces[window] = varlen.pieces(self._batch.chunks, self._batch.table_RP, window)
-            for piece in self._pieces[window]:
-                part_TNH = varlen.attend(piece, q_TNH[piece.first : piece.last], self._pool, layer)
-                if part_TNH.shape[0] == out_TNH.shape[0]:
-                    return part_TNH
-                out_TNH[piece.first : piece.last] = part_TNH
+        if chunked:
+            self._attend_chunks(layer, q_TNH, out_TNH, window)
         if self._batch.rows_D.shape[0]:
             shared = self._batch.shared if window is None else None
             decode_attention(
@@ -162,3 +170,30 @@ class TritonStepAttention:
                 None if shared is None else self._tile_line,
             )
         return out_TNH
+
+    def _lay_out(self, windows: frozenset[int | None]) -> None:
+        """Before the first layer, so that no kernel of a layer waits for it."""
+        lengths_D, shared = self._batch.lengths_D, self._batch.shared
+        for window in windows:
+            alone_D = lengths_D if shared is None or window is not None else lengths_D - shared.lengths_D
+            self._lines[window] = self._workspace.lay_out(alone_D, window)
+        if shared is not None:
+            self._tile_line = self._workspace.lay_out(shared.lengths_T, None)
+
+    def _attend_chunks(self, layer: int, q_TNH: Tensor, out_TNH: Tensor, window: int | None) -> None:
+        batch, pool = self._batch, self._pool
+        if self._flash is not None:
+            if window not in self._pieces:
+                self._pieces[window] = varlen.pieces(batch.chunks, batch.table_RP, window)
+            for piece in self._pieces[window]:
+                part = slice(piece.first, piece.last)
+                out_TNH[part] = varlen.attend(self._flash, piece, q_TNH[part], pool, layer)
+            return
+        if self._tiles is None:
+            rows, starts, counts = np.array([(c.row, c.start, c.count) for c in batch.chunks], dtype=np.int64).T
+            tokens = tile_tokens(self._prompt_shape, q_TNH.shape[1], pool.keys_LSKH.shape[2])
+            self._tiles = cut_tiles(rows, starts, counts, tokens, q_TNH.device)
+        prompt_attention(
+            q_TNH, pool.keys_LSKH[layer], pool.values_LSKH[layer], batch.table_RP, self._tiles, out_TNH,
+            shape=self._prompt_shape, window=window,
+        )  # fmt: skip

@@ -16,10 +16,8 @@ length 0 gives zeros.
 The query heads of one key/value head are one tile: KV is read once for all of them. Slots lie anywhere (page size 1);
 the heads of one slot are neighbours in memory and in launch order.
 
-Rows that begin with the same slots may read them together (Juravsky et al. 2024, Hydragen; one level). Such rows form
-tiles of up to 16; the tiles' shared prefixes are a line of their own, on which a tile's queries are those of all its
-rows, and the rows' line holds only what comes behind the prefix. Then a launch of its own merges a row's segments with
-its part of its tile's.
+Rows that begin with the same slots may read them together (`prefix_attention.py`). Then the rows' line holds only what
+comes behind the prefix, and a launch of its own merges a row's segments with its part of its tile's.
 
 Shapes: D rows, N query heads, K key/value heads, G = N / K, H head_dim, P programs a head, S slots, L positions a row
 can have, T tiles, M rows of a tile, C segments.
@@ -36,6 +34,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .overlap import allow_next, overlap, publish, wait_for_previous
+from .prefix_attention import PrefixShape, prefix_segments
 from .prefixes import TILE_ROWS, SharedPrefixes
 
 MERGED_AT_ONCE = 16
@@ -43,6 +42,8 @@ MERGED_AT_ONCE = 16
 
 FINISHED_AT_ONCE = 64
 """Segments times query heads that a program reads in one go where it merges a row itself."""
+
+FEW_ROWS = 8
 
 EMPTY_AT_ONCE = 16
 """Rows a program looks at in one go for those of length 0."""
@@ -53,7 +54,7 @@ class DecodeShape:
     """How the work is cut.
 
     Attributes:
-        programs: P, programs for each key/value head.
+        programs: P, programs for each key/value head, where there are more than `FEW_ROWS` rows.
         block: positions read in one go, a power of two of 16 or more.
         warps, stages: of the first launch.
     """
@@ -62,6 +63,10 @@ class DecodeShape:
     block: int = 128
     warps: int = 4
     stages: int = 2
+
+    def programs_for(self, rows: int) -> int:
+        """P of a launch: few rows are too little work for all, and their segments too many to merge."""
+        return self.programs if rows > FEW_ROWS else max(1, self.programs // 2)
 
 
 class Line(NamedTuple):
@@ -77,13 +82,28 @@ class Line(NamedTuple):
 
 
 class DecodeWorkspace:
-    """Partial results of up to `rows` rows and `tiles` tiles, used again by every layer and step."""
+    """Partial results of up to `rows` rows and `tiles` tiles, used again by every layer and step.
+
+    Args:
+        prefix_shape: how the work of tiles is cut; there are none without it.
+    """
 
     def __init__(
-        self, shape: DecodeShape, *, rows: int, heads: int, head_dim: int, device: torch.device, tiles: int = 0
+        self,
+        shape: DecodeShape,
+        *,
+        rows: int,
+        heads: int,
+        head_dim: int,
+        device: torch.device,
+        tiles: int = 0,
+        prefix_shape: PrefixShape | None = None,
     ) -> None:
         self.shape = shape
-        segments = shape.programs + rows + ((shape.programs + tiles) * TILE_ROWS if tiles else 0)
+        self.prefix_shape = prefix_shape
+        segments = shape.programs + rows
+        if prefix_shape is not None:
+            segments += (prefix_shape.programs + tiles) * TILE_ROWS
         self._rows = rows
         self.mean_CNH = torch.empty((segments, heads, head_dim), dtype=torch.float32, device=device)
         self.weight_CN = torch.empty((segments, heads), dtype=torch.float32, device=device)
@@ -97,7 +117,8 @@ class DecodeWorkspace:
 
     def lay_out(self, lengths_D: Tensor, window: int | None) -> Line:
         """The line of rows of `lengths_D` (int64), of which the last `window` positions are read."""
-        rows, programs, device = lengths_D.shape[0], self.shape.programs, lengths_D.device
+        rows, device = lengths_D.shape[0], lengths_D.device
+        programs = self.shape.programs_for(rows)
         line = Line(*(torch.empty(size, dtype=torch.int32, device=device) for size in (rows + 1, programs)))
         _lay_out[(1,)](
             lengths_D, *line, rows, programs, 0 if window is None else window,
@@ -156,52 +177,48 @@ def _places(ends_ptr, lengths_ptr, rows_ptr, row, n_rows, table_stride):
 # Not compiled anew for a batch of one row or of a multiple of 16.
 @triton.jit(do_not_specialize=["n_rows", "programs"], do_not_specialize_on_alignment=["rows_ptr", "lengths_ptr"])
 def _decode_segments(
-    q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, lengths_ptr, line_ptr, starts_ptr, members_ptr,
+    q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, lengths_ptr, ends_ptr, starts_ptr,
     mean_ptr, weight_ptr, arrived_ptr, out_ptr,
     n_rows, programs, scale, q_token_stride, q_head_stride, table_stride, out_token_stride, out_head_stride,
-    K: tl.constexpr, G: tl.constexpr, G_BLOCK: tl.constexpr, M: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr,
+    K: tl.constexpr, G: tl.constexpr, G_BLOCK: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr,
     BLOCK: tl.constexpr, G_MERGED: tl.constexpr, COUNT: tl.constexpr, EMPTY: tl.constexpr,
-    FINISH: tl.constexpr, PRECISION: tl.constexpr, OVERLAP: tl.constexpr,
+    BESIDE: tl.constexpr, PRECISION: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
-    """Segments of rows (M = 1), or of tiles of M rows: then "row" below is a tile, and `members_ptr` says whose.
+    """Segments of rows; the program that comes last to a row merges them.
 
-    With FINISH (and M = 1) rows are merged here, by the program that comes last to each.
+    BESIDE the launch in front, that of the tiles, it runs without having waited for it: it reads nothing that that one
+    writes, and that one lets it come only when all in front of both has ended. What comes behind must find both done,
+    and merges the rows.
     """
     allow_next(OVERLAP)
     head = tl.program_id(0)
     program = tl.program_id(1)
-    query = tl.arange(0, M * G_BLOCK)
-    member = query // G_BLOCK
-    g = query % G_BLOCK
+    g = tl.arange(0, G_BLOCK)
     h = tl.arange(0, H_BLOCK)
     l = tl.arange(0, BLOCK)
     heads = head * G + g
+    q_mask = (g < G)[:, None] & (h < H)[None, :]
     # Lengths and slots are older than the line, and that is older than every kernel that may still run (`publish`).
-    total, span = _span(line_ptr, n_rows, programs, BLOCK)
+    total, span = _span(ends_ptr, n_rows, programs, BLOCK)
     at = program * span
     end = tl.minimum(at + span, total)
     row = tl.load(starts_ptr + program)
-    row_end, shift, table_row = _places(line_ptr, lengths_ptr, rows_ptr, row, n_rows, table_stride)
+    row_end, shift, table_row = _places(ends_ptr, lengths_ptr, rows_ptr, row, n_rows, table_stride)
     stop = tl.minimum(row_end, end)
     # One block ahead, so that a block's KV never waits for its slot numbers.
     slots = tl.load(table_ptr + table_row + at + shift + l, mask=at + l < stop, other=0)
-    wait_for_previous(OVERLAP)
+    if not BESIDE:
+        wait_for_previous(OVERLAP)
     while at < end:
-        next_end, next_shift, next_table_row = _places(line_ptr, lengths_ptr, rows_ptr, row + 1, n_rows, table_stride)
+        next_end, next_shift, next_table_row = _places(ends_ptr, lengths_ptr, rows_ptr, row + 1, n_rows, table_stride)
         if at < stop:
-            if M == 1:
-                token = tl.full((G_BLOCK,), 0, tl.int32) + row
-            else:
-                token = tl.load(members_ptr + row * M + member)
-            exists = (g < G) & (token >= 0)
-            q_mask = exists[:, None] & (h[None, :] < H)
             q = tl.load(
-                q_ptr + token.to(tl.int64)[:, None] * q_token_stride + heads[:, None] * q_head_stride + h[None, :],
+                q_ptr + row.to(tl.int64) * q_token_stride + heads[:, None] * q_head_stride + h[None, :],
                 mask=q_mask, other=0.0,
             )  # fmt: skip
-            best = tl.full((M * G_BLOCK,), float("-inf"), tl.float32)
-            weight = tl.zeros((M * G_BLOCK,), tl.float32)
-            mean = tl.zeros((M * G_BLOCK, H_BLOCK), tl.float32)
+            best = tl.full((G_BLOCK,), float("-inf"), tl.float32)
+            weight = tl.zeros((G_BLOCK,), tl.float32)
+            mean = tl.zeros((G_BLOCK, H_BLOCK), tl.float32)
             slots_ptr = table_ptr + table_row + shift
             for begin in range(at, stop, BLOCK):
                 inside = begin + l < stop
@@ -220,25 +237,26 @@ def _decode_segments(
                 mean = mean * shrink[:, None] + tl.dot(part.to(v.dtype), v, input_precision=PRECISION)
                 best = higher
             mean = mean / weight[:, None]
-            alone = False
-            if FINISH:
-                first_program = tl.load(line_ptr + row) // span
-                last_program = (row_end - 1) // span
-                alone = first_program == last_program
+            first_program = tl.load(ends_ptr + row) // span
+            last_program = (row_end - 1) // span
+            alone = first_program == last_program
+            if BESIDE:
+                alone = False
+            out = out_ptr + row.to(tl.int64) * out_token_stride + head * G * out_head_stride
             if alone:
-                out = out_ptr + row.to(tl.int64) * out_token_stride + heads[:, None] * out_head_stride + h[None, :]
-                tl.store(out, mean.to(out_ptr.dtype.element_ty), mask=q_mask)
+                tl.store(
+                    out + g[:, None] * out_head_stride + h[None, :], mean.to(out_ptr.dtype.element_ty), mask=q_mask
+                )
             else:
-                segment = ((program + row).to(tl.int64) * M + member) * (K * G) + heads
+                segment = (program + row).to(tl.int64) * (K * G) + heads
                 tl.store(mean_ptr + segment[:, None] * H + h[None, :], mean, mask=q_mask)
-                tl.store(weight_ptr + segment, best + tl.log2(weight), mask=exists)
-                if FINISH:
+                tl.store(weight_ptr + segment, best + tl.log2(weight), mask=g < G)
+                if not BESIDE:
                     # The whole program has written its segment before one of its threads counts it.
                     tl.debug_barrier()
                     arrived = tl.atomic_add(arrived_ptr + row * K + head, 1, sem="acq_rel")
                     if arrived == last_program - first_program:
                         tl.store(arrived_ptr + row * K + head, 0)
-                        out = out_ptr + row.to(tl.int64) * out_token_stride + head * G * out_head_stride
                         _merge_row(
                             first_program, last_program, row, head * G, mean_ptr, weight_ptr, out, out_head_stride,
                             N=K * G, G=G, G_BLOCK=G_MERGED, H=H, H_BLOCK=H_BLOCK, COUNT=COUNT,
@@ -248,17 +266,19 @@ def _decode_segments(
         row_end, shift, table_row = next_end, next_shift, next_table_row
         stop = tl.minimum(row_end, end)
         slots = tl.load(table_ptr + table_row + at + shift + l, mask=at + l < stop, other=0)
-    if FINISH:
+    if BESIDE:
+        wait_for_previous(OVERLAP)
+    else:
         for begin in range(program * EMPTY, n_rows, programs * EMPTY):
             rows = begin + tl.arange(0, EMPTY)
             exists = rows < n_rows
-            ends = tl.load(line_ptr + rows + 1, mask=exists, other=0)
-            empty = exists & (tl.load(line_ptr + rows, mask=exists, other=-1) == ends)
+            ends = tl.load(ends_ptr + rows + 1, mask=exists, other=0)
+            empty = exists & (tl.load(ends_ptr + rows, mask=exists, other=-1) == ends)
             if tl.max(empty.to(tl.int32), axis=0) > 0:
-                out = out_ptr + rows.to(tl.int64)[:, None] * out_token_stride + h[None, :]
+                empties = out_ptr + rows.to(tl.int64)[:, None] * out_token_stride + h[None, :]
                 zeros = tl.zeros((EMPTY, H_BLOCK), out_ptr.dtype.element_ty)
                 for i in range(G):
-                    tl.store(out + (head * G + i) * out_head_stride, zeros, mask=empty[:, None] & (h[None, :] < H))
+                    tl.store(empties + (head * G + i) * out_head_stride, zeros, mask=empty[:, None] & (h < H)[None, :])
 
 
 @triton.jit
@@ -320,34 +340,33 @@ def _merge_into(
     return best, weight, mean
 
 
-@triton.jit(do_not_specialize=["n_rows", "n_tiles", "programs"])
+@triton.jit(do_not_specialize=["n_rows", "n_tiles", "programs", "tile_programs"])
 def _merge_segments(
-    line_ptr, tile_line_ptr, place_ptr, mean_ptr, weight_ptr, tile_mean_ptr, tile_weight_ptr, out_ptr,
-    n_rows, n_tiles, programs, out_token_stride, out_head_stride,
+    ends_ptr, tile_ends_ptr, place_ptr, mean_ptr, weight_ptr, tile_mean_ptr, tile_weight_ptr, out_ptr,
+    n_rows, n_tiles, programs, tile_programs, out_token_stride, out_head_stride,
     N: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr, BLOCK: tl.constexpr, TILE_BLOCK: tl.constexpr,
-    M: tl.constexpr, COUNT: tl.constexpr, SHARED: tl.constexpr, OVERLAP: tl.constexpr,
+    M: tl.constexpr, COUNT: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
     allow_next(OVERLAP)
     wait_for_previous(OVERLAP)
     row = tl.program_id(0)
     head = tl.program_id(1)
-    _, span = _span(line_ptr, n_rows, programs, BLOCK)
+    _, span = _span(ends_ptr, n_rows, programs, BLOCK)
     best = tl.full((), float("-inf"), tl.float32)
     weight = tl.full((), 0.0, tl.float32)
     mean = tl.zeros((H_BLOCK,), tl.float32)
     best, weight, mean = _merge_into(
-        best, weight, mean, tl.load(line_ptr + row), tl.load(line_ptr + row + 1), span,
+        best, weight, mean, tl.load(ends_ptr + row), tl.load(ends_ptr + row + 1), span,
         row.to(tl.int64) * N + head, N, mean_ptr, weight_ptr, H, H_BLOCK, COUNT,
     )  # fmt: skip
-    if SHARED:
-        place = tl.load(place_ptr + row)
-        if place >= 0:
-            tile = place // M
-            _, tile_span = _span(tile_line_ptr, n_tiles, programs, TILE_BLOCK)
-            best, weight, mean = _merge_into(
-                best, weight, mean, tl.load(tile_line_ptr + tile), tl.load(tile_line_ptr + tile + 1), tile_span,
-                place.to(tl.int64) * N + head, M * N, tile_mean_ptr, tile_weight_ptr, H, H_BLOCK, COUNT,
-            )  # fmt: skip
+    place = tl.load(place_ptr + row)
+    if place >= 0:
+        tile = place // M
+        _, tile_span = _span(tile_ends_ptr, n_tiles, tile_programs, TILE_BLOCK)
+        best, weight, mean = _merge_into(
+            best, weight, mean, tl.load(tile_ends_ptr + tile), tl.load(tile_ends_ptr + tile + 1), tile_span,
+            place.to(tl.int64) * N + head, M * N, tile_mean_ptr, tile_weight_ptr, H, H_BLOCK, COUNT,
+        )  # fmt: skip
     mean = mean / tl.where(weight > 0.0, weight, 1.0)
     h = tl.arange(0, H_BLOCK)
     out = out_ptr + row.to(tl.int64) * out_token_stride + head * out_head_stride + h
@@ -384,6 +403,7 @@ def decode_attention(
     if not rows:
         return
     shape, kv_heads = workspace.shape, keys_SKH.shape[1]
+    programs = shape.programs_for(rows)
     group, h_block = heads // kv_heads, max(16, triton.next_power_of_2(head_dim))
     scale = head_dim**-0.5 * 1.4426950408889634  # of log2(e): weights are powers of two from here on
     mean, weight = workspace.mean_CNH, workspace.weight_CN
@@ -393,35 +413,26 @@ def decode_attention(
         "PRECISION": "ieee" if q_DNH.dtype == torch.float32 else "tf32",
         **overlap(q_DNH.device),
     }
-    strides = (q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0), out_DNH.stride(0), out_DNH.stride(1))
     merged_heads = triton.next_power_of_2(group)
-    cut = {
-        "BLOCK": shape.block,
-        "G_MERGED": merged_heads,
-        "COUNT": max(1, FINISHED_AT_ONCE // merged_heads),
-        "EMPTY": EMPTY_AT_ONCE,
-        "num_warps": shape.warps,
-        "num_stages": shape.stages,
-    }
-    tile_mean, tile_weight, tiles = mean, weight, 0
-    if shared is not None and tile_line is not None:
-        tiles = shared.rows_T.shape[0]
-        tile_mean, tile_weight = mean[workspace.tile_segments :], weight[workspace.tile_segments :]
-        _decode_segments[(kv_heads, shape.programs)](
-            q_DNH, keys_SKH, values_SKH, table_RP, shared.rows_T, shared.lengths_T, *tile_line, shared.members_TM,
-            tile_mean, tile_weight, workspace.arrived, out_DNH, tiles, shape.programs, scale, *strides,
-            K=kv_heads, G=group, G_BLOCK=merged_heads, M=TILE_ROWS, FINISH=False, **cut, **options,
+    prefix_shape = workspace.prefix_shape
+    together = shared is not None and tile_line is not None and prefix_shape is not None
+    tile_mean, tile_weight = mean[workspace.tile_segments :], weight[workspace.tile_segments :]
+    if shared is not None and tile_line is not None and prefix_shape is not None:
+        prefix_segments(
+            q_DNH, keys_SKH, values_SKH, table_RP, shared, tile_line.ends, prefix_shape, tile_mean, tile_weight
         )  # fmt: skip
-    _decode_segments[(kv_heads, shape.programs)](
-        q_DNH, keys_SKH, values_SKH, table_RP, rows_D, lengths_D, *line, line.ends, mean, weight,
-        workspace.arrived, out_DNH, rows, shape.programs, scale, *strides,
-        K=kv_heads, G=group, G_BLOCK=max(16, merged_heads), M=1, FINISH=tile_line is None, **cut, **options,
+    _decode_segments[(kv_heads, programs)](
+        q_DNH, keys_SKH, values_SKH, table_RP, rows_D, lengths_D, *line, mean, weight, workspace.arrived, out_DNH,
+        rows, programs, scale, q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0),
+        out_DNH.stride(0), out_DNH.stride(1),
+        K=kv_heads, G=group, G_BLOCK=max(16, merged_heads), BLOCK=shape.block, G_MERGED=merged_heads,
+        COUNT=max(1, FINISHED_AT_ONCE // merged_heads), EMPTY=EMPTY_AT_ONCE, BESIDE=together,
+        num_warps=shape.warps, num_stages=shape.stages, **options,
     )  # fmt: skip
-    if shared is None or tile_line is None:
-        return
-    _merge_segments[(rows, heads)](
-        line.ends, tile_line.ends, shared.place_D, mean, weight, tile_mean, tile_weight, out_DNH,
-        rows, tiles, shape.programs, out_DNH.stride(0), out_DNH.stride(1),
-        N=heads, H=head_dim, H_BLOCK=h_block, BLOCK=shape.block, TILE_BLOCK=shape.block, M=TILE_ROWS,
-        COUNT=MERGED_AT_ONCE, SHARED=tiles > 0, num_warps=1, **overlap(q_DNH.device),
-    )  # fmt: skip
+    if shared is not None and tile_line is not None and prefix_shape is not None:
+        _merge_segments[(rows, heads)](
+            line.ends, tile_line.ends, shared.place_D, mean, weight, tile_mean, tile_weight, out_DNH,
+            rows, shared.rows_T.shape[0], programs, prefix_shape.programs, out_DNH.stride(0), out_DNH.stride(1),
+            N=heads, H=head_dim, H_BLOCK=h_block, BLOCK=shape.block, TILE_BLOCK=prefix_shape.block, M=TILE_ROWS,
+            COUNT=MERGED_AT_ONCE, num_warps=1, **overlap(q_DNH.device),
+        )  # fmt: skip

@@ -95,12 +95,11 @@ class GatedMLP(nn.Module):
         super().__init__()
         name = f"model.layers.{layer}.mlp"
         E, F_, bias = config.hidden_size, config.intermediate_size, config.biases.mlp
-        self.gate_up_proj = make.linear.merged({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
+        self.gate_up_proj = make.linear.gated({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
         self.down_proj = make.linear(f"{name}.down_proj", F_, E, bias=bias)
-        self._ops = make.ops
 
     def forward(self, x_TE: Tensor) -> Tensor:
-        output: Tensor = self.down_proj(self._ops.gated_silu(self.gate_up_proj(x_TE)))
+        output: Tensor = self.down_proj(self.gate_up_proj(x_TE))
         return output
 
 

@@ -137,7 +137,7 @@ class EngineLoop:
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
         try:
             grammar = future.result()
-            message = GrammarReady(node, grammar.state())
+            message = GrammarReady(node, grammar.state(), min_tokens=grammar.min_tokens)
             if notes := grammar.report.told():
                 self._lower(GrammarNotes(node, notes))
         except Exception as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import llguidance
@@ -73,6 +74,15 @@ _KINDS: dict[type[GrammarSpec], str] = {
 }
 """What a grammar is called in messages."""
 
+# Sets of tokens whose masks are ready where a grammar allows all of them, so that only the rest is walked. The
+# library's own are text of up to 10, up to 30 and any number of characters: a string with less room walks everything.
+_PLAIN = r'[^"\\\x00-\x1F\x7F]'
+_SLICES = [
+    r"[\x20\x0A\x0D\x09]+",
+    *(f"{_PLAIN}{{1,{room}}}" for room in (1, 2, 3, 4, 6, 8, 10, 14, 20, 30)),
+    f"{_PLAIN}+",
+]
+
 # Strings with long lengths give the lexer new states at every place; one that is full fails all who share it. So after
 # this many tokens the next request gets a lexer of its own, for a few milliseconds of compiling.
 _LONG_COUNT = re.compile(r'(?:max|min)Length":\d{3}|[{,~.]\d{3,}')
@@ -100,7 +110,9 @@ class LLGuidanceBackend:
         self._filler = _Filler(num_threads or max(1, (os.cpu_count() or 1) // 2))
         self._vocabulary = vocabulary
         self._limits = limits
-        self._tokenizer = llguidance.LLTokenizer(_TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids))
+        self._tokenizer = llguidance.LLTokenizer(
+            _TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids), slices=_SLICES
+        )
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
@@ -318,7 +330,12 @@ class _Filler:
     """`RowFiller` over the library's thread pool: one call a batch, without the interpreter lock."""
 
     def __init__(self, num_threads: int) -> None:
-        self._executor = llguidance.LLExecutor(num_threads)
+        self._num_threads = num_threads
+
+    @cached_property
+    def _executor(self) -> Any:
+        """Its threads start with the first mask: a process that forks must have none."""
+        return llguidance.LLExecutor(self._num_threads)
 
     def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
         targets = [(matcher.library, row) for matcher, row in zip(matchers, rows, strict=True)]

@@ -47,7 +47,7 @@ from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
 from ..protocol.validate import check_gen, check_select, fill
 from .detokenizer import StreamDetokenizer
-from .events import Lowered
+from .events import Compile, Lowered
 from .report import report
 from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
@@ -139,7 +139,8 @@ class RunLowering:
                 self.run.nodes[node.node].error = to_info(error)
             else:
                 if isinstance(node, Gen) and node.grammar is not None and not isinstance(node.grammar, Choices):
-                    self._shared.out.compiles.append(((self.key, node.node), node.grammar))
+                    owner = f"{self.run.client}:{self.run.options.tenant}"
+                    self._shared.out.compiles.append(Compile((self.key, node.node), node.grammar, owner))
         elif isinstance(node, Fork):
             if node.child in self.run.streams:
                 self._refuse(node, InvalidRequest(f"stream {node.child} is open already", where=node.site))

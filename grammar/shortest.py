@@ -158,9 +158,9 @@ class _JsonBound:
                 bounds.append(min(self._of(option, seen) for option in options))
         bounds += [self._of(part, seen) for part in node.get("allOf", ())]
         reference = node.get("$ref")
-        known = not isinstance(reference, str) or reference in seen or len(seen) > _MAX_REFERENCES
-        if not known and (target := resolve(self._root, reference)):
-            bounds.append(self._of(target.node, (*seen, reference)))
+        if isinstance(reference, str) and reference not in seen and len(seen) <= _MAX_REFERENCES:
+            target = resolve(self._root, reference)
+            bounds += [] if target is None else [self._of(target.node, (*seen, reference))]
         return max(bounds)
 
     def _of_type(self, name: str, node: dict[str, Any], seen: tuple[str, ...]) -> int:

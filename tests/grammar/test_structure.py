@@ -7,6 +7,7 @@ Control tokens are characters of their own there, from the end of Unicode.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from dataclasses import dataclass
@@ -407,6 +408,22 @@ def test_nesting_is_bounded() -> None:
         format_ = Tag("<b>", format_, "</b>")
     with pytest.raises(InvalidSchema, match="inside one another"):
         backend().compile(StructuralTag(format_))
+
+
+def test_a_pattern_that_never_ends_does_not_hold_the_engine() -> None:
+    loose = JsonSchema('{"uniqueItems": true}', strict=False)
+    spec = StructuralTag(Sequence((Tag("<a>", Regex("(?:a|aa)+b"), "</a>"), loose)))
+    invalid = check_value(spec, f"<a>{'a' * 60}</a>[]")
+    assert invalid is not None
+    assert "not validated within" in invalid.what
+
+
+def test_ends_inside_of_strings_are_stepped_over() -> None:
+    spec = StructuralTag(TriggeredTags(("<a>",), (Tag("<a>", JsonSchema("{}"), "</a>"),)))
+    inside = json.dumps(["</a>"] * 20_000)
+    first, second = read_segments(spec, f"<a>{inside}</a>x")
+    assert (first.text, second.text) == (inside, "x")
+    assert read_segments(spec, "<a>12</a>")[0].text == "12"
 
 
 def test_many_tags_in_one_text_do_not_use_up_the_parser() -> None:

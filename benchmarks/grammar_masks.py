@@ -1,14 +1,16 @@
 """What grammars cost on this machine: compile, start a state, fill a mask, accept, and a batch of 64 masks.
 
-    python benchmarks/grammar_masks.py [TOKENIZER_JSON]
+    python benchmarks/grammar_masks.py [TOKENIZER]
 
-Without a tokenizer.json the vocabulary is made up: 131,072 syllable words and JSON pieces, so that the figures are
-those of a large vocabulary and anyone can run it. The text is one document for both schemas, tokenized greedily.
+The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the vocabulary is made up: 131,072 syllable
+words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
+document for both schemas, tokenized greedily.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import random
 import time
@@ -25,6 +27,7 @@ from ramify.grammar.spec import JsonSchema
 from ramify.grammar.state import GrammarBackend
 from ramify.grammar.vocabulary import Vocabulary
 
+_TEKKEN_STOP = 2  # </s>
 _FIELDS = [f"field_{k}" for k in range(6)]
 _LIST = {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 4}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 1000}
@@ -52,6 +55,20 @@ def made_up_vocabulary(size: int = 131_072) -> Vocabulary:
     while len(tokens) < size:
         tokens["".join(rng.choices(syllables, k=rng.randint(1, 4))).encode()] = None
     return Vocabulary(tuple(tokens), frozenset({0}), size)
+
+
+def read_vocabulary(path: Path | None) -> Vocabulary:
+    """The vocabulary of a tokenizer.json or of Mistral's tekken.json; the made-up one if None."""
+    if path is None:
+        return made_up_vocabulary()
+    data = msgspec.json.decode(path.read_bytes())
+    if "config" in data:
+        num_special, size = (data["config"][f"default_{name}"] for name in ("num_special_tokens", "vocab_size"))
+        pieces = [base64.b64decode(token["token_bytes"]) for token in data["vocab"][: size - num_special]]
+        return Vocabulary((*[b""] * num_special, *pieces), frozenset({_TEKKEN_STOP}), size)
+    stops = [token["id"] for token in data["added_tokens"] if token["special"]]
+    size = 1 + max(*data["model"]["vocab"].values(), *stops)
+    return Vocabulary.from_json(path.read_bytes(), width=size, stop_ids=stops[:1])
 
 
 def greedy(vocabulary: Vocabulary, text: str) -> list[int]:
@@ -112,15 +129,8 @@ def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: JsonSchema, i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json")
-    path = parser.parse_args().tokenizer
-    if path is None:
-        vocabulary = made_up_vocabulary()
-    else:
-        data = msgspec.json.decode(path.read_bytes())
-        stops = [token["id"] for token in data["added_tokens"] if token["special"]]
-        size = 1 + max(*data["model"]["vocab"].values(), *stops)
-        vocabulary = Vocabulary.from_json(path.read_bytes(), width=size, stop_ids=stops[:1])
+    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json or a tekken.json")
+    vocabulary = read_vocabulary(parser.parse_args().tokenizer)
     ids = greedy(vocabulary, json.dumps(DOCUMENT))
     print(f"grammar costs in microseconds: vocabulary of {len(vocabulary.tokens)}, a document of {len(ids)} tokens")
     for name in BACKENDS:

@@ -28,6 +28,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ class Feeder:
 
     def __init__(self, schema: str, byte_ids: Sequence[int]) -> None:
         self._orders = list(_property_orders(json.loads(schema)))
+        self._ranks = {name: rank for rank, name in enumerate(dict.fromkeys(chain(*self._orders)))}
         self._byte_ids = byte_ids
-        self._tries = 2_000
+        self._tries = 10_000
 
     def fed(self, state: State | None, value: Any) -> State | None:
         """The state after a value; None if no order that was tried is taken."""
@@ -107,7 +109,10 @@ class Feeder:
             return self._text(state, "]")
         if isinstance(value, dict):
             order = max(self._orders, key=lambda order: len(value.keys() & set(order)), default=[])
-            names = [*(name for name in order if name in value), *(name for name in value if name not in order)]
+            others = sorted(
+                (name for name in value if name not in order), key=lambda name: self._ranks.get(name, 10**6)
+            )
+            names = [*(name for name in order if name in value), *others]
             return self._members(self._text(state, "{"), value, names, "")
         return self._text(state, json.dumps(value, ensure_ascii=False))
 

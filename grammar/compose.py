@@ -79,6 +79,8 @@ def common_types(nodes: Iterable[dict[str, Any]]) -> frozenset[str]:
     """The types that a value can have which satisfies all of the schemas; "integer" wherever "number" is."""
     names = TYPES
     for node in nodes:
+        if "type" not in node:
+            continue
         named = named_types(node)
         names = frozenset(name for name in names if name in named or (name == "integer" and "number" in named))
     return names

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import RamifyError
 from .automaton import TooLarge, share_a_text
-from .compose import Resolve, conjuncts, item_of, listed_values, named_types, property_of
+from .compose import Resolve, common_types, conjuncts, item_of, listed_values, property_of
 from .ecma import ANY_CHARACTER, search_expression
 from .evaluate import MAX_VALUES, CannotEvaluate, satisfies
 from .expression import Expression, Repeat
@@ -125,10 +125,7 @@ def _merged(name: str) -> str:
 
 def _common_types(together: list[dict[str, Any]]) -> frozenset[str]:
     """The types of values that all can have, integers among the numbers."""
-    names = frozenset(map(_merged, named_types({})))
-    for node in together:
-        names &= frozenset(map(_merged, named_types(node)))
-    return names
+    return frozenset(map(_merged, common_types(together)))
 
 
 def _no_common_text(together: list[dict[str, Any]]) -> bool:

@@ -36,8 +36,9 @@ class Narrowing:
         number: the same for other numbers.
         fraction_digits: digits after the point, 10 at most, for a number without `multipleOf`; None: no bound.
             Without this, and without bounds, a number may have an exponent: `1e999` too, which no decoder takes.
-        overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap are left
-            out: those in which a property is a number but no integer, say, if that is all that sets two apart.
+        overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap, or only
+            at length, are left out: those in which a property is a number but no integer, say, if that is all that
+            sets two apart, or those without the property that sets all of them apart.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 

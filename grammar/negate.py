@@ -228,7 +228,11 @@ class _Complement:
     def _properties(self, value: dict[str, SchemaNode]) -> list[SchemaNode]:
         options: list[SchemaNode] = []
         for name, node in value.items():
-            if (known := self._of_property(name)) is not None and (part := self._negate(node, known)) is not False:
+            if (known := self._of_property(name)) is None:
+                continue
+            if known.parts and not shared_types([node, *known.parts], self._resolve):
+                options.append({"type": "object", "required": [name]})
+            elif (part := self._negate(node, known)) is not False:
                 options.append({"type": "object", "properties": {name: part}, "required": [name]})
         return options
 

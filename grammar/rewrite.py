@@ -12,6 +12,7 @@ errors and notes are those of the schema as it was written.
 from __future__ import annotations
 
 import difflib
+from math import prod
 from typing import Any, NamedTuple
 
 from .arrays import rewrite_arrays
@@ -40,6 +41,7 @@ from .values import has_type, json_key
 
 _DEFINITIONS = ("$defs", "definitions")
 _MAX_OVERLAPS = 64
+_MAX_COMBINATIONS = 32
 _BUSY = object()
 
 
@@ -279,11 +281,30 @@ class _Rewriter:
                         if num_overlaps > _MAX_OVERLAPS:
                             return []
                         others.append(self._outside(other, together, shared, pointer))
-                exact.append(all_of([option, *others]))
+                exact.append(all_of([option, *self._affordable(others, pointer)]))
         except CannotNegate:
             return []
         del node["oneOf"]
         return [any_of(exact)]
+
+    def _affordable(self, others: list[SchemaNode], pointer: str) -> list[SchemaNode]:
+        """Conditions with fewer alternatives where all combinations of theirs would be too many to compile."""
+        choices = {
+            index: list(other["anyOf"])
+            for index, other in enumerate(others)
+            if isinstance(other, dict) and other.keys() <= {"anyOf", NARROWER} and "anyOf" in other
+        }
+        if prod(map(len, choices.values())) <= _MAX_COMBINATIONS or not self._limits.narrowing.overlaps:
+            return others
+        common = set.intersection(*({json_key(option) for option in options} for options in choices.values()))
+        most = max(1, int(_MAX_COMBINATIONS ** (1 / len(choices))))
+        fewer = list(others)
+        for index, options in choices.items():
+            shortest = sorted(options, key=lambda option: (json_key(option) not in common, len(json_key(option))))
+            kept = any_of(shortest[: 1 if common else most])
+            fewer[index] = {**kept, NARROWER: True} if isinstance(kept, dict) else kept
+        self._notes.append(Note("narrowed", pointer, "oneOf", _LEFT_OUT))
+        return fewer
 
     def _outside(
         self, other: SchemaNode, together: list[SchemaNode], shared: frozenset[str], pointer: str
@@ -308,8 +329,7 @@ class _Rewriter:
             if not self._limits.narrowing.overlaps:
                 raise
         complement = negate(other, self._resolve, Known(alike, known.parts), may_narrow=True)
-        what = "of the values that only one alternative takes, some that keywords cannot tell apart are left out"
-        self._notes.append(Note("narrowed", pointer, "oneOf", what))
+        self._notes.append(Note("narrowed", pointer, "oneOf", _LEFT_OUT))
         outside = any_of([*other_types, complement])
         return {**outside, NARROWER: True} if isinstance(outside, dict) else outside
 
@@ -325,6 +345,7 @@ class _Rewriter:
         return [complement]
 
 
+_LEFT_OUT = "of the values that only one alternative takes, some that are hard to tell apart are left out"
 _LOGIC = frozenset({"not", "oneOf", "if", "then", "else"})
 
 

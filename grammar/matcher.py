@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class Matcher(Protocol):
-    """The raw operations of a backend's matcher. It never sees a stop token, a control token or an id out of range.
+    """The raw operations of a backend's matcher. It never sees a stop token, an id without meaning or one out of range.
+
+    A control token is refused, but for a structure whose tag spells it there.
 
     Every method raises `InvalidSchema` where the library failed or went beyond a limit, and nothing else.
     """
@@ -102,7 +104,9 @@ class MatcherState:
         if token_id in vocabulary.stop_ids:
             self._terminated = self.matcher.accepting()
             return self._terminated
-        if not vocabulary.tokens[token_id] or not self.matcher.consume(token_id):
+        if not vocabulary.tokens[token_id] and token_id not in vocabulary.control_ids:
+            return False
+        if not self.matcher.consume(token_id):
             return False
         self._num_text += 1
         return True

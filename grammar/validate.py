@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import OutputInvalid
 from .schema import child_pointer
-from .spec import GrammarSpec, JsonSchema
+from .segments import read_segments
+from .spec import Format, GrammarSpec, JsonSchema, StructuralTag, parts_of
 
 _SECONDS = 0.25
 _MAX_ERRORS = 8
@@ -26,6 +27,8 @@ def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
         spec: the grammar that the text was generated under.
         text: the whole text.
     """
+    if isinstance(spec, StructuralTag):
+        return _check_parts(spec, text)
     if not isinstance(spec, JsonSchema) or spec.strict:
         return None
     from referencing.exceptions import Unresolvable
@@ -46,6 +49,32 @@ def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
         where=", ".join(dict.fromkeys(place for place, _ in found)),
         hint="the mask does not enforce all of this schema (strict=False): try again, or check= and retries=",
     )
+
+
+def _check_parts(spec: StructuralTag, text: str) -> OutputInvalid | None:
+    """What is wrong with the first value in a structure whose schema was not enforced whole."""
+    pending: list[Format] = [spec.format]
+    loose = False
+    while pending:
+        part = pending.pop()
+        pending += [inner for _, inner in parts_of(part)]
+        loose = loose or (isinstance(part, JsonSchema) and not part.strict)
+    if not loose:
+        return None
+    try:
+        segments = list(read_segments(spec, text))
+    except OutputInvalid as error:
+        return error
+    while segments:
+        segment = segments.pop(0)
+        segments[:0] = segment.inside
+        if (
+            isinstance(segment.content, JsonSchema)
+            and (error := check_value(segment.content, segment.text)) is not None
+        ):
+            error.where = f"{segment.tag or 'text'} at character {segment.begin}: {error.where}"
+            return error
+    return None
 
 
 def _errors(schema: Any, value: Any) -> Iterator[tuple[str, str]]:

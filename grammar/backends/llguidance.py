@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import llguidance
 import msgspec
 import numpy as np
 
-from ...errors import InvalidSchema, UnenforceableSchema
+from ...errors import InvalidSchema, RamifyError, UnenforceableSchema
 from ..choices import check_choices
 from ..lark_check import read_lark
 from ..limits import DEFAULT_LIMITS, EXACT, GrammarLimits
@@ -30,9 +31,11 @@ from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
 from ..report import GrammarReport, Note
 from ..schema import SchemaNode, subschemas
-from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from ..state import GrammarPlan
+from ..structure import Value, prefixed, resolve
 from .llguidance_errors import refusal, runtime_refusal, text_refusal
+from .llguidance_structure import StructureWriter
 from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
@@ -63,8 +66,23 @@ _PARSER_LIMITS = {
     "verbose_errors": False,
 }
 
-_KINDS: dict[type[GrammarSpec], str] = {JsonSchema: "schema", Regex: "pattern", Choices: "choices", Lark: "grammar"}
+_KINDS: dict[type[GrammarSpec], str] = {
+    JsonSchema: "schema",
+    Regex: "pattern",
+    Choices: "choices",
+    Lark: "grammar",
+    StructuralTag: "structure",
+}
 """What a grammar is called in messages."""
+
+# Sets of tokens whose masks are ready where a grammar allows all of them, so that only the rest is walked. The
+# library's own are text of up to 10, up to 30 and any number of characters: a string with less room walks everything.
+_PLAIN = r'[^"\\\x00-\x1F\x7F]'
+_SLICES = [
+    r"[\x20\x0A\x0D\x09]+",
+    *(f"{_PLAIN}{{1,{room}}}" for room in (1, 2, 3, 4, 6, 8, 10, 14, 20, 30)),
+    f"{_PLAIN}+",
+]
 
 # Strings with long lengths give the lexer new states at every place; one that is full fails all who share it. So after
 # this many tokens the next request gets a lexer of its own, for a few milliseconds of compiling.
@@ -93,7 +111,9 @@ class LLGuidanceBackend:
         self._filler = _Filler(num_threads or max(1, (os.cpu_count() or 1) // 2))
         self._vocabulary = vocabulary
         self._limits = limits
-        self._tokenizer = llguidance.LLTokenizer(_TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids))
+        self._tokenizer = llguidance.LLTokenizer(
+            _TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids), slices=_SLICES
+        )
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
@@ -124,6 +144,8 @@ class LLGuidanceBackend:
         """The library's text for a grammar, a matcher at its start, and what is not as written."""
         if isinstance(spec, JsonSchema):
             return self._start_schema(spec)
+        if isinstance(spec, StructuralTag):
+            return self._start_structure(spec)
         text = self._write(spec)
         return text, self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)])), ()
 
@@ -137,6 +159,33 @@ class LLGuidanceBackend:
                 return write_choices(check_choices(spec, limits))
             case Lark(grammar):
                 return write_grammar(read_lark(grammar, limits), limits)
+
+    def _start_structure(self, spec: StructuralTag) -> tuple[str, Any, tuple[Note, ...]]:
+        """The library's text for a structure, in which each value is a grammar by a name of its own."""
+        parts: list[dict[str, Any]] = []
+        known: dict[str, tuple[str, tuple[Note, ...]]] = {}
+        notes: list[Note] = []
+
+        def name_of(value: Value) -> str:
+            key = value.content.key()
+            if key not in known:
+                name = f"value_{len(known)}"
+                try:
+                    text, _, own = self._start_any(value.content)
+                except RamifyError as error:
+                    raise prefixed(error, value.place) from error
+                is_schema = isinstance(value.content, JsonSchema)
+                part = msgspec.json.decode(text)["grammars"][1] if is_schema else {"lark_grammar": text}
+                parts.append(part | {"name": name})
+                known[key] = name, own
+            name, own = known[key]
+            places = (f"{value.place}{note.where}" for note in own)
+            notes.extend(msgspec.structs.replace(note, where=place) for note, place in zip(own, places, strict=True))
+            return name
+
+        top = StructureWriter(self._vocabulary, self._limits, name_of).write(spec, resolve(spec, self._limits))
+        text = msgspec.json.encode({"grammars": [{"name": "top", "lark_grammar": top}, *parts]}).decode()
+        return text, self._start(text, lambda reason: text_refusal(reason, _KINDS[type(spec)])), tuple(notes)
 
     def _start_schema(self, spec: JsonSchema) -> tuple[str, Any, tuple[Note, ...]]:
         """The library's text for a schema, a matcher at its start, and what is not as written."""
@@ -238,7 +287,8 @@ class _Matcher:
     def forced(self) -> bytes:
         text: bytes = self.library.compute_ff_bytes()
         self._check()
-        return text
+        # A control token is spelled here as the byte FF, which is in no text, and its id.
+        return text.partition(b"\xff")[0]
 
     def accepting(self) -> bool:
         if self.library.is_accepting():
@@ -265,7 +315,12 @@ class _Filler:
     """`RowFiller` over the library's thread pool: one call a batch, without the interpreter lock."""
 
     def __init__(self, num_threads: int) -> None:
-        self._executor = llguidance.LLExecutor(num_threads)
+        self._num_threads = num_threads
+
+    @cached_property
+    def _executor(self) -> Any:
+        """Its threads start with the first mask: a process that forks must have none."""
+        return llguidance.LLExecutor(self._num_threads)
 
     def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
         targets = [(matcher.library, row) for matcher, row in zip(matchers, rows, strict=True)]

@@ -1,15 +1,14 @@
 """Attention on CUDA: our split-KV kernel for decode rows, FlashAttention for prompt chunks.
 
 `begin` on a batch of decode rows alone asks the host for nothing but their number, so the whole step can be captured in
-a CUDA graph and replayed for any rows and lengths. Chunks go through `varlen.py`, or, where torch has no FlashAttention
-for these heads, through the plain backend.
+a CUDA graph and replayed for any rows and lengths. Chunks go through `varlen.py`, or, where no FlashAttention takes
+these heads (see `flash.py`), through the plain backend.
 
 Shapes: T tokens, D decode rows, N query heads, K key/value heads, H head_dim.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -19,12 +18,11 @@ from torch import Tensor
 from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
 from ..kernels.rotary import rotate_and_write
 from . import varlen
+from .flash import Flash
 from .interface import AttentionBatch
 from .kv_pool import KVPool
 from .rotation import Rotation
 from .torch_backend import TorchAttention, TorchStepAttention
-
-log = logging.getLogger("ramify.attention")
 
 PROGRAMS_PER_MULTIPROCESSOR = 3
 """Decode programs that run at once on one multiprocessor, by the kernel's shared memory."""
@@ -39,19 +37,17 @@ class TritonAttention:
 
     Args:
         heads: N, query heads of the model.
+        flash: what computes prompt chunks; None is the plain backend.
         shape: how decode work is cut; by default one program a place on the device.
     """
 
-    def __init__(self, pool: KVPool, *, heads: int, max_rows: int, shape: DecodeShape | None = None) -> None:
+    def __init__(
+        self, pool: KVPool, *, heads: int, max_rows: int, flash: Flash | None, shape: DecodeShape | None = None
+    ) -> None:
         device, head_dim = pool.keys_LSKH.device, pool.keys_LSKH.shape[3]
         self._pool = pool
         self._plain = TorchAttention(pool)
-        self._flash = varlen.supports(device, pool.layout.dtype, head_dim)
-        if not self._flash:
-            log.warning(
-                "torch has no FlashAttention for heads of %d in %s on %s: prompts use scaled_dot_product_attention",
-                head_dim, pool.layout.dtype, device,
-            )  # fmt: skip
+        self._flash = flash
         self._workspace = DecodeWorkspace(
             shape or default_shape(pool),
             rows=max_rows,
@@ -62,7 +58,7 @@ class TritonAttention:
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
-        return TritonStepAttention(self._pool, self._plain, self._workspace, batch, flash=self._flash)
+        return TritonStepAttention(self._pool, self._plain, self._workspace, batch, self._flash)
 
 
 def default_shape(pool: KVPool) -> DecodeShape:
@@ -80,7 +76,12 @@ class TritonStepAttention:
     """See `interface.StepAttention`."""
 
     def __init__(
-        self, pool: KVPool, plain: TorchAttention, workspace: DecodeWorkspace, batch: AttentionBatch, *, flash: bool
+        self,
+        pool: KVPool,
+        plain: TorchAttention,
+        workspace: DecodeWorkspace,
+        batch: AttentionBatch,
+        flash: Flash | None,
     ) -> None:
         self._pool = pool
         self._workspace = workspace
@@ -91,7 +92,7 @@ class TritonStepAttention:
         self._lines: dict[int | None, Tensor] = {}
         self._tile_line: Tensor | None = None
         self._plain: TorchStepAttention | None = None
-        if batch.chunks and not flash:
+        if batch.chunks and flash is None:
             none = np.empty(0, dtype=np.int64)
             chunks_only = replace(
                 batch, decode_rows=none, rows_D=batch.rows_D[:0], lengths_D=batch.lengths_D[:0], length_bounds=none
@@ -110,11 +111,11 @@ class TritonStepAttention:
         chunked = self._chunk_tokens
         if self._plain is not None:
             out_TNH[:chunked] = self._plain.attend(layer, q_TNH[:chunked].contiguous(), window)
-        elif chunked:
+        elif chunked and self._flash is not None:
             if window not in self._pieces:
                 self._pieces[window] = varlen.pieces(self._batch.chunks, self._batch.table_RP, window)
             for piece in self._pieces[window]:
-                part_TNH = varlen.attend(piece, q_TNH[piece.first : piece.last], self._pool, layer)
+                part_TNH = varlen.attend(self._flash, piece, q_TNH[piece.first : piece.last], self._pool, layer)
                 if part_TNH.shape[0] == out_TNH.shape[0]:
                     return part_TNH
                 out_TNH[piece.first : piece.last] = part_TNH

@@ -17,6 +17,9 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
             never retracted again.
         max_waiting: gens that wait for a row, over all runs; one more is refused with `Overloaded`.
         max_stream_nodes: operations queued on one stream; one more is refused with `Overloaded`.
+        mask_patience: seconds a step waits for its masks at least; where steps take longer, it is half of one. A row
+            whose mask is not there by then leaves the step.
+        mask_timeout: seconds a mask may take; then its gen ends with `InvalidSchema`.
         check: prove the ownership of every slot after each step (tests; in production it is sampled).
     """
 
@@ -27,4 +30,6 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     retraction_limit: int = 3
     max_waiting: int = 100_000
     max_stream_nodes: int = 100_000
+    mask_patience: float = 0.002
+    mask_timeout: float = 10.0
     check: bool = False

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ErrorInfo
+from ...grammar.fill import MaskMade
 from ...grammar.state import GrammarState
 from ..protocol.int32 import Int32Bytes
 from ..protocol.plan import StepFailed, StepMasks, StepPlan, StepResult
@@ -147,6 +148,7 @@ CoreInput: TypeAlias = (
     | Append
     | Generate
     | GrammarReady
+    | MaskMade
     | ForkStream
     | Mark
     | CloseStream

@@ -113,7 +113,7 @@ class Programs:
                     stream_or_none.closed = True
                     self._walk(stream_or_none)
             case AbortNode(node, error):
-                gen = self._gen(node)
+                gen = self.gen(node)
                 if gen is not None and gen.phase is not Phase.ENDED:
                     self.fail(gen, error)
             case AbortStream(key, error):
@@ -154,7 +154,7 @@ class Programs:
         self._walk(stream)
 
     def _grammar_ready(self, message: GrammarReady) -> None:
-        run, gen = self.runs.get(message.node[0]), self._gen(message.node)
+        run, gen = self.runs.get(message.node[0]), self.gen(message.node)
         if gen is None and run is not None:
             run.grammars[message.node[1]] = message  # its gen waits in lowering for a value
         if gen is None or gen.phase is Phase.ENDED:
@@ -302,7 +302,8 @@ class Programs:
         run = self.runs.get(key[0])
         return run.streams.get(key[1]) if run is not None else None
 
-    def _gen(self, node: NodeKey) -> Gen | None:
+    def gen(self, node: NodeKey) -> Gen | None:
+        """The gen of a node that has not ended."""
         run = self.runs.get(node[0])
         return run.gens.get(node[1]) if run is not None else None
 

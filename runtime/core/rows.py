@@ -50,6 +50,7 @@ class RowTable:
     Attributes (shape (max_rows,) unless said otherwise):
         epoch: openings and closings of the row; a flight's epochs are compared with it to find rows that left.
         decoding: the last prompt position is planned; from here the row computes its own next id.
+        held: its next mask is being made beside the steps: the row keeps its slots and computes nothing.
         fed: samples planned in this stay; seen: samples observed; limit: samples allowed.
         watched: needs Python at each token (grammar, stop strings, streaming, logprobs, many stop ids).
         stop_ids: shape (max_rows, STOP_IDS), -1 where unused.
@@ -59,6 +60,7 @@ class RowTable:
         self.max_rows = max_rows
         self.epoch = np.zeros(max_rows, np.int32)
         self.decoding = np.zeros(max_rows, np.bool_)
+        self.held = np.zeros(max_rows, np.bool_)
         self.fed = np.zeros(max_rows, np.int32)
         self.seen = np.zeros(max_rows, np.int32)
         self.limit = np.zeros(max_rows, np.int32)
@@ -106,12 +108,12 @@ class RowTable:
     def close(self, row: Row) -> None:
         self.rows[row.index] = None
         self.epoch[row.index] += 1
-        self.decoding[row.index] = False
+        self.decoding[row.index] = self.held[row.index] = False
         self._free.append(row.index)
 
     def decodable(self) -> Ids:
         """Rows that compute one more token in the next step, ascending, shape (D,)."""
-        return np.flatnonzero(self.decoding & (self.fed < self.limit)).astype(np.int32)
+        return np.flatnonzero(self.decoding & ~self.held & (self.fed < self.limit)).astype(np.int32)
 
     def push_slots(self, indexes: Ids, slots: Ids) -> None:
         """One more tail slot for each of these rows."""
@@ -164,10 +166,10 @@ class Flight:
 
     `void[i]`: sample i was declared void before the draw; `epochs[i]`: the row's epoch at launch, so that a row that
     left later is recognised too. `touched`: the rows whose prompts the plan reads or computes, with their gens.
-    `doomed`: a step in front of it failed.
+    `doomed`: a step in front of it failed. `begun`: when the device could begin it, seconds.
     """
 
-    __slots__ = ("doomed", "epochs", "sample_rows", "sampled", "step", "touched", "void")
+    __slots__ = ("begun", "doomed", "epochs", "sample_rows", "sampled", "step", "touched", "void")
 
     def __init__(self, step: int, sample_rows: Ids, epochs: Ids, touched: list[tuple[Row, Gen]]) -> None:
         self.step = step
@@ -176,4 +178,5 @@ class Flight:
         self.touched = touched
         self.sampled = False
         self.doomed = False
+        self.begun = 0.0
         self.void: NDArray[np.bool_] = np.zeros(len(sample_rows), np.bool_)

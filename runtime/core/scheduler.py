@@ -272,11 +272,15 @@ class Scheduler:
         rows = self.table.active()
         return max([row for row in rows if not row.protected] or rows, key=lambda row: row.gen.order)
 
-    def _retract(self, row: Row) -> None:
+    def park(self, row: Row) -> None:
         """Take the row's place away; what it computed stays in the tree until somebody needs the slots."""
-        gen = row.gen
-        gen.stream.append(self.table.ids_of(row))
+        row.gen.phase = Phase.PARKED
+        row.gen.stream.append(self.table.ids_of(row))
         self.leave(row)
+
+    def _retract(self, row: Row) -> None:
+        gen = row.gen
+        self.park(row)
         gen.retractions += 1
         self.counters.retractions += 1
         self.wait(gen)

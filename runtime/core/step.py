@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidSchema, RamifyError, WorkerError, to_info
-from ...grammar.matcher import fill_masks
+from ...grammar.fill import InlineFiller, MaskFiller, MaskMade
 from ..protocol.plan import Logprobs, Scores, StepFailed, StepMasks, StepResult, WorkerInfo
 from ..protocol.tokens import pack, unpack
 from .config import CoreConfig
+from .masking import Masking
 from .messages import (
     CoreInput,
     CoreOutput,
@@ -50,9 +51,17 @@ class Core:
     Args:
         config: limits; `config.overlap` is the depth.
         info: what the worker said of itself.
+        filler: makes grammar masks; None is on the thread of `step`, however long they take.
+        mask_buffers_2RW: where they are left for the worker, see `Masking`; None is plain memory.
     """
 
-    def __init__(self, config: CoreConfig, info: WorkerInfo) -> None:
+    def __init__(
+        self,
+        config: CoreConfig,
+        info: WorkerInfo,
+        filler: MaskFiller | None = None,
+        mask_buffers_2RW: NDArray[np.int32] | None = None,
+    ) -> None:
         self.config = config
         self.info = info
         self.replies: list[CoreReply] = []
@@ -67,12 +76,14 @@ class Core:
             waiting=lambda: self.scheduler.n_waiting,
         )
         self._flights: deque[Flight] = deque()
-        self._mask_words = (info.vocab_size + 31) // 32
+        self._masking = Masking(config, info, filler or InlineFiller(), mask_buffers_2RW)
+        self._now = 0.0
 
     @property
     def next_deadline(self) -> float | None:
         """When `step` wants to be called next even if nothing arrives, on the clock of `now`; None: never."""
-        return self.programs.next_deadline
+        deadlines = (self.programs.next_deadline, self._masking.next_deadline)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     @property
     def idle(self) -> bool:
@@ -90,14 +101,20 @@ class Core:
             Commands for the worker, in order, then replies.
         """
         out: list[CoreOutput] = []
+        self._now = now
         for message in inbox:
             if isinstance(message, StepResult):
                 self._observe(message)
             elif isinstance(message, StepFailed):
                 self._step_failed(message)
+            elif isinstance(message, MaskMade):
+                self._mask_made(message)
             else:
                 self.programs.apply(message)
         self.programs.expire(now)
+        for gen in self._masking.expired(now):
+            if gen.phase is not Phase.ENDED:
+                self.programs.fail(gen, self._masking.timeout())
         while True:
             flight = self._unsampled()
             if flight is not None:
@@ -109,6 +126,7 @@ class Core:
             if planned is None:
                 break
             plan, flight = planned
+            flight.begun = now
             self._flights.append(flight)
             out.append(plan)
         if self.config.check:
@@ -128,27 +146,40 @@ class Core:
     def _sample(self, flight: Flight) -> StepMasks:
         flight.sampled = True
         table, rows = self.scheduler.table, flight.sample_rows
-        masked: list[int] = []
-        gens: list[Gen] = []
+        samples: list[tuple[int, Gen]] = []
         for i in np.flatnonzero((table.epoch[rows] == flight.epochs) & table.watched[rows]).tolist():
             gen = self._gen_of(int(rows[i]))
             if gen.grammar is not None:
-                masked.append(i)
-                gens.append(gen)
-        masks = np.empty((len(gens), self._mask_words), np.int32)
-        if self.config.check:
-            masks.fill(0x55555555)  # a word that a backend forgets must show
-        errors = fill_masks([gen.grammar for gen in gens if gen.grammar is not None], masks)
-        for gen, error in zip(gens, errors, strict=True):
-            if error is not None:  # its row of the masks is all zero, and its sample is void
-                self.programs.fail(gen, to_info(error))
+                samples.append((i, gen))
+        filled = self._masking.fill(flight.step, samples, self._now)
+        for gen, error in filled.failed:
+            self.programs.fail(gen, to_info(error))
+        for gen in filled.late:
+            assert gen.row is not None
+            self.scheduler.park(gen.row)
+        for _, gen in samples:
+            if gen.slow and gen.row is not None:
+                table.held[gen.row.index] = True
         flight.void = table.epoch[rows] != flight.epochs
         return StepMasks(
             step=flight.step,
             void=pack(np.flatnonzero(flight.void)),
-            mask_index=pack(masked),
-            masks=masks.tobytes(),
+            mask_index=pack(filled.samples),
+            masks=filled.masks.reshape(-1).view(np.uint8).data,
         )
+
+    def _mask_made(self, message: MaskMade) -> None:
+        """A mask that was made beside the steps; its gen may have ended meanwhile."""
+        gen = self.programs.gen(message.key)
+        if gen is None:
+            return
+        error = self._masking.made(gen, message)
+        if error is not None:
+            self.programs.fail(gen, error)
+        elif gen.phase is Phase.PARKED:
+            self.scheduler.wait(gen)
+        elif gen.row is not None:
+            self.scheduler.table.held[gen.row.index] = False
 
     # ---- observe ------------------------------------------------------------------------------------------------
 
@@ -156,6 +187,9 @@ class Core:
         flight = self._flights.popleft()
         if flight.step != step or not flight.sampled:
             raise RuntimeError(f"the worker answered step {step}, step {flight.step} was due")
+        self._masking.observe_step(self._now - flight.begun)
+        if self._flights:  # the device could not begin it before it had done this one
+            self._flights[0].begun = self._now
         return flight
 
     def _observe(self, result: StepResult) -> None:
@@ -213,11 +247,14 @@ class Core:
             self.replies.append(GenTokens(gen.key, pack([token])))
         if finished or hit is not None or ended:
             self._end(row, finished, hit)
+        elif gen.slow:
+            self._masking.begin(gen, self._now)
 
     def _accept(self, gen: Gen, token: int, stopped: bool) -> bool:
         """Advance the matcher by a sampled token. A stop id of the caller's need not be the grammar's: it just ends."""
         assert gen.grammar is not None
         try:
+            gen.mask = None
             if gen.grammar.accept(token) or stopped:
                 return True
             error: RamifyError = InvalidSchema(

@@ -23,18 +23,20 @@ from ...radix_cache.node import Cursor
 from .messages import Append, ForkStream, Generate, GrammarReady, Ids, Mark, NodeKey, StreamKey, TokenLogprob
 
 if TYPE_CHECKING:
+    from ...grammar.state import MaskRow
     from .rows import Row
 
 StreamOp: TypeAlias = "Append | ForkStream | Mark | Gen"
 
 
 class Phase(enum.Enum):
-    """Where a gen is. It moves downward only, but for RUNNING -> WAITING on retraction."""
+    """Where a gen is. It moves downward only, but for RUNNING -> WAITING on retraction and PARKED -> WAITING."""
 
     QUEUED = "queued"  # behind other operations of its stream
     COMPILING = "compiling"  # at the head of its stream, its grammar is not ready
     WAITING = "waiting"  # wants a row
     RUNNING = "running"  # has a row
+    PARKED = "parked"  # lost its row, because its mask came late; when that is made, it waits again
     ENDED = "ended"
 
 
@@ -96,7 +98,13 @@ class Stream:
 
 
 class Gen:
-    """One `Generate` from admission to its one terminal event."""
+    """One `Generate` from admission to its one terminal event.
+
+    Attributes of its masks:
+        mask: that of its next token, made beside the steps; None where a step makes it.
+        mask_due: until when the mask that is being made must be there; None while none is.
+        slow: its last mask took longer than a step waits, so its row sits out the steps in which it is made.
+    """
 
     __slots__ = (
         "cached",
@@ -106,6 +114,8 @@ class Gen:
         "grammar",
         "key",
         "logprobs",
+        "mask",
+        "mask_due",
         "max_new",
         "phase",
         "prompt_length",
@@ -113,6 +123,7 @@ class Gen:
         "request",
         "retractions",
         "row",
+        "slow",
         "stream",
     )
 
@@ -124,6 +135,9 @@ class Gen:
         self.phase = Phase.QUEUED
         self.error: ErrorInfo | None = None
         self.grammar: GrammarState | None = None
+        self.mask: MaskRow | None = None
+        self.mask_due: float | None = None
+        self.slow = False
         self.row: Row | None = None
         self.prompt_length = 0
         self.max_new = 0

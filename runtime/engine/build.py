@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
 from ...errors import RamifyError, UnsupportedModel
 from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
-from ...grammar.vetting import VettedBackend, VettingPool
+from ...grammar.fill import MaskMade
+from ...grammar.fill_pool import MaskPool
+from ...grammar.vetting import VettedBackend
+from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
 from ..core.step import Core
 from ..lowering.files import read_json
@@ -29,6 +34,8 @@ from ..worker.torch_worker import TorchWorker
 from .loop import EngineLoop
 from .options import EngineOptions
 
+T = TypeVar("T")
+
 
 class Engine:
     """An `EngineLoop` with everything that must be closed with it."""
@@ -38,10 +45,12 @@ class Engine:
         loop: EngineLoop,
         worker: TorchWorker,
         executors: list[ThreadPoolExecutor],
+        masks: MaskPool,
         vetting: VettingPool,
         info: EngineReady,
     ):
         self.loop = loop
+        self._masks = masks
         self._vetting = vetting
         self.info = info
         self._worker = worker
@@ -51,6 +60,7 @@ class Engine:
         """Stop the loop, then the worker, then the processes and threads."""
         self.loop.close()
         self._worker.close()
+        self._masks.close()
         self._vetting.close()
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -62,7 +72,7 @@ def build_engine(options: EngineOptions) -> Engine:
     Raises:
         ModelNotFound, UnsupportedModel, WorkerError: as loading goes.
     """
-    directory = options.directory
+    directory, device = options.directory, options.device_here()
     if options.threads is not None:
         import torch
 
@@ -70,12 +80,12 @@ def build_engine(options: EngineOptions) -> Engine:
     loop = asyncio.get_running_loop()
     tokenizer = TextTokenizer.load(directory)
     template = ChatTemplate.load(tokenizer)
-    relay = _Relay(loop)
+    relay: _Relay[WorkerReply] = _Relay(loop)
     worker = TorchWorker.load(
         directory,
         relay,
         WorkerOptions(
-            device=options.device,
+            device=device,
             dtype=options.dtype,
             slots=options.slots,
             kv_bytes=options.kv_bytes,
@@ -92,42 +102,44 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
         ]
+        backend = make_backend(vocabulary, options.grammar)
+        made: _Relay[MaskMade] = _Relay(loop)
+        masks = MaskPool(vocabulary.words, made)
         vetting = VettingPool(vocabulary, options.grammar)
         config = CoreConfig(
-            overlap=options.depth,
+            overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
             chunk_tokens=options.chunk_tokens,
             check=options.check,
         )
         engine_loop = EngineLoop(
-            core=Core(config, info),
+            core=Core(config, info, masks, worker.mask_buffers()),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(
-                VettedBackend(make_backend(vocabulary, options.grammar), vetting), executors[1], clock=loop.time
-            ),
+            compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
             executor=executors[0],
         )
     except BaseException:
         worker.close()
         raise
     relay.target = engine_loop.on_worker_reply
+    made.target = engine_loop.on_mask_made
     epoch = int.from_bytes(os.urandom(7), "little")
-    return Engine(
-        engine_loop, worker, executors, vetting, EngineReady(epoch, options.model, info.max_length, info.slots)
-    )
+    ready = EngineReady(epoch, options.model, info.max_length, info.slots)
+    return Engine(engine_loop, worker, executors, masks, vetting, ready)
 
 
-class _Relay:
-    """Brings the worker's replies from its thread to the loop."""
+class _Relay(Generic[T]):
+    """Brings what other threads have to say to the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.target: Callable[[WorkerReply], None] | None = None
+        self.target: Callable[[T], None] | None = None
 
-    def __call__(self, reply: WorkerReply) -> None:
+    def __call__(self, message: T) -> None:
         if self.target is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.target, reply)
+            with contextlib.suppress(RuntimeError):  # closed since
+                self._loop.call_soon_threadsafe(self.target, message)
 
 
 def default_sampling(directory: Path) -> SamplingParams:

@@ -18,8 +18,9 @@ from functools import partial
 
 from ...errors import EngineUnavailable, ErrorInfo, RamifyError, to_info
 from ...grammar.compile import GrammarCompiler
+from ...grammar.fill import MaskMade
 from ...grammar.state import CompiledGrammar
-from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey
+from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey, RunEnded
 from ..core.step import Core
 from ..lowering.events import FromClient, Lowered, LoweringEvent
 from ..lowering.lowering import Lowering
@@ -28,6 +29,9 @@ from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
 from .ports import ReplySink
 
 log = logging.getLogger("ramify.engine")
+
+_Handled = tuple[Lowered, list[tuple[NodeKey, Future[CompiledGrammar]]]]
+"""What lowering made of a batch, and the grammars that its gens wait for."""
 
 Observer = Callable[[float, list[CoreInput], list[object]], None]
 """Sees each step's time, inbox and outbox; the simulation hashes them."""
@@ -66,6 +70,7 @@ class EngineLoop:
         self._events: list[LoweringEvent] = []
         self._lowering_busy = False
         self._sinks: dict[int, ReplySink] = {}
+        self._compiles: dict[int, dict[NodeKey, Future[CompiledGrammar]]] = {}  # of each run, those not done
         self._failed: ErrorInfo | None = None
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -97,6 +102,11 @@ class EngineLoop:
         self._inbox.append(reply)
         self._wake.set()
 
+    def on_mask_made(self, made: MaskMade) -> None:
+        """A mask that was late is there, on this loop's thread."""
+        self._inbox.append(made)
+        self._wake.set()
+
     # ---- lowering -----------------------------------------------------------------------------------------------
 
     def _lower(self, *events: LoweringEvent) -> None:
@@ -104,18 +114,23 @@ class EngineLoop:
         if self._events and not self._lowering_busy and not self._closing:
             self._lowering_busy = True
             batch, self._events = self._events, []
-            future = self._executor.submit(self._lowering.handle, batch)
+            future = self._executor.submit(self._handle, batch)
             future.add_done_callback(partial(self._call, self._lowered))
 
-    def _call(self, callback: Callable[[Future[Lowered]], None], future: Future[Lowered]) -> None:
+    def _handle(self, batch: list[LoweringEvent]) -> _Handled:
+        """On the executor: lower, and ask for grammars, whose texts are read and digested here and not on the loop."""
+        lowered = self._lowering.handle(batch)
+        return lowered, [(node, self._compiler.compile(spec, owner)) for node, spec, owner in lowered.compiles]
+
+    def _call(self, callback: Callable[[Future[_Handled]], None], future: Future[_Handled]) -> None:
         """Bring a finished job back to the loop; the loop may be closed already when the engine stops."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, future)
 
-    def _lowered(self, future: Future[Lowered]) -> None:
+    def _lowered(self, future: Future[_Handled]) -> None:
         self._lowering_busy = False
         try:
-            lowered = future.result()
+            lowered, compiles = future.result()
         except Exception as error:  # lowering guards each run by itself, so this is a fault of the engine
             self._fail(error)
             return
@@ -123,18 +138,22 @@ class EngineLoop:
             sink = self._sinks.get(client)
             if sink is not None:
                 sink.send(reply)
-        for node, spec in lowered.compiles:
-            self._compiler.compile(spec).add_done_callback(partial(self._grammar_done, node))
+        for node, compiled in compiles:
+            self._compiles.setdefault(node[0], {})[node] = compiled
+            compiled.add_done_callback(partial(self._grammar_done, node))
         if lowered.core:
             self._inbox.extend(lowered.core)
             self._wake.set()
         self._lower()
 
     def _grammar_done(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
+        if future.cancelled():
+            return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._grammar_ready, node, future)
 
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
+        self._compiles.get(node[0], {}).pop(node, None)
         try:
             message = GrammarReady(node, future.result().state())
         except Exception as error:
@@ -165,6 +184,9 @@ class EngineLoop:
                 self._worker.submit(message)
             else:
                 replies.append(message)
+            if isinstance(message, RunEnded):
+                for compiled in self._compiles.pop(message.run, {}).values():
+                    compiled.cancel()  # nobody needs it any more
         if self._observer is not None:
             self._observer(now, inbox, list(outbox))
         self._lower(*replies)

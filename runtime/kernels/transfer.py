@@ -23,6 +23,45 @@ def upload(values: NDArray[Any], device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
+class UploadBeside:
+    """Uploads that run beside what the current stream computes, into two buffers in turn.
+
+    Where a step's masks take 80 microseconds to reach the device, they do so under its forward.
+
+    Args:
+        shape: of one buffer; the first dimension is the largest number of rows.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        self._device = device
+        self._on_cuda = device.type == "cuda"
+        if self._on_cuda:
+            self._buffers = torch.empty((2, *shape), dtype=dtype, device=device)
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._used = [torch.cuda.Event(), torch.cuda.Event()]  # type: ignore[no-untyped-call]
+            self._turn = 0
+
+    def __call__(self, values: NDArray[Any]) -> Tensor:
+        """`values` on the device, valid until the call after the next.
+
+        From pinned memory they are copied as they are; they must stay until the current stream has passed this point.
+        """
+        if not self._on_cuda:
+            return upload(values, self._device)
+        turn = self._turn
+        self._turn = 1 - turn
+        current = torch.cuda.current_stream(self._device)
+        # At the last call the buffer's readers had all been queued: the copy waits for them and for nothing later.
+        self._stream.wait_event(self._used[1 - turn])
+        self._used[turn].record(current)
+        target = self._buffers[turn, : len(values)]
+        host = torch.from_numpy(values).pin_memory()
+        with torch.cuda.stream(self._stream):
+            target.copy_(host, non_blocking=True)
+        current.wait_stream(self._stream)
+        return target
+
+
 class Download:
     """Tensors of one device on their way to the host. Made where they are computed, waited for where they are read."""
 

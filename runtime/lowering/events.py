@@ -20,9 +20,17 @@ class FromClient(NamedTuple):
 LoweringEvent: TypeAlias = FromClient | core.CoreReply
 
 
+class Compile(NamedTuple):
+    """A grammar that a gen will need; whose it is decides whose turn it is to be compiled."""
+
+    node: core.NodeKey
+    spec: GrammarSpec
+    owner: str
+
+
 class Lowered(NamedTuple):
     """What one batch of events led to."""
 
     core: list[core.CoreInput]
     replies: list[tuple[int, EngineReply]]
-    compiles: list[tuple[core.NodeKey, GrammarSpec]]
+    compiles: list[Compile]

@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ...errors import ErrorInfo
-from ..core.messages import Ids
+from ..core.messages import Ids, StreamKey
 from ..protocol.graph import Gen, GraphNode, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
@@ -26,6 +26,7 @@ class StreamText:
     """A stream's text side.
 
     Attributes:
+        key: the stream in the core.
         builder: closes text runs; the last one stays text until a seam.
         turns: the chat turns that are closed.
         turn: the open turn, None between turns.
@@ -45,6 +46,7 @@ class StreamText:
         "content",
         "empty",
         "error",
+        "key",
         "log",
         "opened",
         "parent",
@@ -55,7 +57,8 @@ class StreamText:
         "waits_for",
     )
 
-    def __init__(self, builder: RunBuilder) -> None:
+    def __init__(self, key: StreamKey, builder: RunBuilder) -> None:
+        self.key = key
         self.builder = builder
         self.turns: list[Turn] = []
         self.turn: Turn | None = None
@@ -93,7 +96,7 @@ class NodeState:
         leftover: text that a stop string's token left behind; it opens the next text run.
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
-        waiters: numbers of the streams that wait for this value.
+        waiters: the streams that wait for this value.
     """
 
     __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
@@ -105,7 +108,7 @@ class NodeState:
         self.leftover = ""
         self.ids: Ids | None = None
         self.error: ErrorInfo | None = None
-        self.waiters: list[int] = []
+        self.waiters: list[StreamText] = []
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0

@@ -99,12 +99,14 @@ class StepMasks(msgspec.Struct, frozen=True, tag="sample", tag_field="type"):
         void: indexes into the plan's `sample_rows` of rows that ended meanwhile, shape (X,): not sampled, not advanced.
         mask_index: indexes into the plan's `sample_rows` of the masked rows, shape (M,).
         masks: bit masks, shape (M, ceil(vocab_size / 32)) int32; bit `t % 32` of word `t // 32` set: token t allowed.
+            Those of a void row hold anything. In one process this is a view of a buffer that is written again for the
+            second step behind this one.
     """
 
     step: int
     void: Int32Bytes = b""
     mask_index: Int32Bytes = b""
-    masks: bytes = b""
+    masks: memoryview = memoryview(b"")
 
 
 class Logprobs(msgspec.Struct, frozen=True, array_like=True):

@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..kernels.transfer import Download, upload
+from ..kernels.transfer import Download, UploadBeside, upload
 from ..protocol.plan import Logprobs, RowOpen, Scores
 from ..protocol.tokens import pack, unpack
 from .draw import NO_TOKEN, draw
 from .fused import FusedDraw
 from .logprobs import Measured, concatenate, measure, report
-from .masks import unpack_masks
+from .masks import unpack_masks, words_per_row
 from .params import PARAMS, penalised, plain, record
 from .penalties import PenaltyCounts
 
@@ -36,10 +36,13 @@ class Masks:
 
     Attributes:
         index: which samples they belong to, host int64, shape (M,).
-        packed: host uint8, shape (M, 4 * words_per_row(vocab_size)); see `masks.unpack_masks`.
+        rows: which row of `packed` each of them has, host int64, shape (M,).
+        packed: host uint8, rows of 4 * words_per_row(vocab_size); see `masks.unpack_masks`. It may be read until the
+            step after the next one is sampled.
     """
 
     index: NDArray[np.int64]
+    rows: NDArray[np.int64]
     packed: NDArray[np.uint8]
 
 
@@ -136,6 +139,7 @@ class Sampler:
         self._candidates: dict[int, NDArray[np.int64]] = {}
         self._penalties = PenaltyCounts(max_rows=max_rows, vocab_size=vocab_size, device=device)
         self._fused = fused
+        self._upload_masks = UploadBeside((max_rows, words_per_row(vocab_size)), torch.int32, device)
 
     def open(self, opening: RowOpen) -> None:
         """Raises WorkerError if one of the row's past ids is outside the vocabulary."""
@@ -166,10 +170,10 @@ class Sampler:
         raw_LV = logits_SV.index_select(0, self._upload(reporting)) if reporting.size else None
         by_kernel = plain(params, self._vocab_size) if self._fused is not None else np.zeros(len(rows), dtype=np.bool_)
         general = np.flatnonzero(~by_kernel)
-        words_MW = self._upload(masks.packed.view(np.int32)) if masks is not None else None
+        words_MW = self._upload_masks(masks.packed.view(np.int32)) if masks is not None else None
         mask_of = np.full(len(rows), -1, dtype=np.int64)
         if masks is not None:
-            mask_of[masks.index] = np.arange(len(masks.index))
+            mask_of[masks.index] = masks.rows
         ids_S = torch.empty(len(rows), dtype=torch.int64, device=self._device)
         if self._fused is not None and general.size < len(rows):
             index = np.flatnonzero(by_kernel)

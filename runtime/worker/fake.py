@@ -249,7 +249,9 @@ class FakeWorker:
             return
         void = set(unpack(masks.void).tolist())
         words = (self._info.vocab_size + 31) // 32
-        mask_of = dict(zip(unpack(masks.mask_index).tolist(), unpack(masks.masks).reshape(-1, words), strict=True))
+        mask_of = dict(
+            zip(unpack(masks.mask_index).tolist(), np.frombuffer(masks.masks, np.int32).reshape(-1, words), strict=True)
+        )
         ids = np.full(len(rows), -1, np.int32)
         scored: list[int] = []
         values: list[NDArray[np.float32]] = []

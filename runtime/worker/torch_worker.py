@@ -85,7 +85,8 @@ class TorchWorker:
         self._on_reply = on_reply
         # On a CPU nothing is left to wait for when a command has run.
         self._answers_at_once = runner.device.type == "cpu"
-        self._on_device = torch.cuda.device(runner.device) if runner.device.type == "cuda" else nullcontext()
+        self._on_cuda = runner.device.type == "cuda"
+        self._on_device = torch.cuda.device(runner.device) if self._on_cuda else nullcontext()
         self._failed_rows = FailedRows()
         self._check = PlanCheck(info) if checked else None
         self._launched: _Launched | None = None
@@ -114,6 +115,16 @@ class TorchWorker:
     @property
     def info(self) -> WorkerInfo:
         return self._info
+
+    def mask_buffers(self) -> NDArray[np.int32]:
+        """Memory for the masks of two steps in turn, from which they are copied to the device without waiting.
+
+        Returns:
+            int32[2, max_rows, words], pinned where the device has a bus of its own.
+        """
+        shape = (2, self._info.max_rows, words_per_row(self._info.vocab_size))
+        buffers: NDArray[np.int32] = torch.empty(shape, dtype=torch.int32, pin_memory=self._on_cuda).numpy()
+        return buffers
 
     def submit(self, command: WorkerCommand) -> None:
         self._executor.submit(command)
@@ -211,7 +222,9 @@ class TorchWorker:
                 where=f"StepMasks {masks.step}",
             )
         packed = np.frombuffer(masks.masks, dtype=np.uint8).reshape(len(index), row_bytes)
-        return Masks(np.searchsorted(live, index[wanted]), packed[wanted])
+        if not packed.flags.writeable:  # as bytes come off a wire; torch takes no such memory
+            packed = packed.copy()
+        return Masks(np.searchsorted(live, index[wanted]), wanted, packed)
 
     def _fail(self, plan: StepPlan, error: str) -> str:
         """Remember what the failed step of `plan` leaves behind; `error` as it is reported."""

@@ -25,9 +25,10 @@ from ...errors import InvalidSchema, RamifyError, UnenforceableSchema
 from ..choices import check_choices
 from ..fill_pool import spare_processors
 from ..lark_check import read_lark
-from ..limits import DEFAULT_LIMITS, GrammarLimits
+from ..limits import DEFAULT_LIMITS, EXACT, GrammarLimits
 from ..mask_cache import MaskCache, MaskMemory
 from ..matcher import MatcherState, dead_end
+from ..narrow import narrow
 from ..place import Shape, read_shape
 from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
@@ -53,7 +54,8 @@ _ANY = {
     "whitespace_flexible": True,
     "whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,8}",
 }
-_EXACT = {"coerce_one_of": False, "lenient": False}
+_STRICTLY = {"coerce_one_of": False, "lenient": False}
+_NOT_NARROWED = GrammarLimits(narrowing=EXACT)
 
 _PARSER_LIMITS = {
     # What one mask may cost: about 15 ms of lexer and 2.5 ms of parser work before the request fails.
@@ -227,7 +229,8 @@ class LLGuidanceBackend:
         if any(here.keyword == "oneOf" for here in subschemas(prepared.exact)):
             # The library proves the alternatives apart. That must hold for the schema as written: closing its objects
             # sets alternatives apart that are not, and is a narrowing only where they are.
-            self._start(_grammar_text(prepared.exact, spec.any_whitespace), refuse)
+            exact, _ = narrow(prepared.exact, _NOT_NARROWED)  # its formats are written as patterns
+            self._start(_grammar_text(exact, spec.any_whitespace), refuse)
         text = _grammar_text(prepared.narrowed, spec.any_whitespace)
         return text, self._start(text, refuse)
 
@@ -415,9 +418,9 @@ def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
     """The schema as a named part of a top-level grammar, which is where the library takes `no_forcing` from."""
     schema = write_patterns(schema)
     if isinstance(schema, dict):
-        schema = schema | {"x-guidance": (_ANY if any_whitespace else _FIXED) | _EXACT}
+        schema = schema | {"x-guidance": (_ANY if any_whitespace else _FIXED) | _STRICTLY}
     elif schema:
-        schema = {"x-guidance": (_ANY if any_whitespace else _FIXED) | _EXACT}
+        schema = {"x-guidance": (_ANY if any_whitespace else _FIXED) | _STRICTLY}
     parts = [
         {"name": "top", "lark_grammar": '%llguidance {"no_forcing": true}\nstart: @value'},
         {"name": "value", "json_schema": schema},

@@ -37,8 +37,13 @@ TRIAL_TOLERANCE = 2e-2
 class Kernel(Protocol):
     """Causal attention of sequences that lie one behind the other, aligned at their ends."""
 
-    def __call__(self, q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None) -> Tensor:
-        """[T, N, H]; with a `window`, of the last `window` positions up to each token's own."""
+    def __call__(
+        self, q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None, out_TNH: Tensor
+    ) -> Tensor:
+        """[T, N, H]; with a `window`, of the last `window` positions up to each token's own.
+
+        The result is `out_TNH` where the kernel can write there, else a tensor of its own.
+        """
         ...
 
 
@@ -70,24 +75,26 @@ class Heads(NamedTuple):
 
 @dataclass(frozen=True)
 class Package:
-    """A distribution with a `flash_attn_varlen_func`.
+    """A distribution with a `flash_attn_varlen_func`, or with the operator of version 3, which writes where it is told.
 
     Attributes:
-        module: where the function is.
+        module: where the function is; importing it registers the operator.
         majors: compute capabilities it has kernels for, by their first number.
-        open_end: what it takes for a window without an end on that side.
+        operators: the namespace of `torch.ops` that has version 3's `fwd`; None takes the function.
+        open_end: what the function takes for a window without an end on that side.
     """
 
     distribution: str
     version: str
     module: str
     majors: tuple[int, ...]
+    operators: str | None = None
     open_end: int | None = -1
 
 
 PACKAGES = (
-    Package("flash-attn-3", "FlashAttention 3", "flash_attn_interface", (9,)),
-    Package("fa3-fwd", "FlashAttention 3", "fa3_fwd_interface", (9,)),
+    Package("flash-attn-3", "FlashAttention 3", "flash_attn_interface", (9,), operators="flash_attn_3"),
+    Package("fa3-fwd", "FlashAttention 3", "fa3_fwd_interface", (9,), operators="fa3_fwd"),
     Package("flash-attn-4", "FlashAttention 4", "flash_attn.cute", (9, 10, 11), open_end=None),
     Package("flash-attn", "FlashAttention 2", "flash_attn", (8, 9, 10, 11, 12)),
 )
@@ -117,7 +124,11 @@ def working(device: torch.device, dtype: torch.dtype, heads: Heads) -> Iterator[
         name = f"{package.version} of {package.distribution} {installed}"
         if major not in package.majors:
             log.info("prompts: not by %s, which has no kernels for compute capability %d", name, major)
-        elif (flash := _tried(name, partial(_load, package), device, dtype, heads)) is not None:
+        elif (
+            flash := _tried(
+                name, partial(_load_operator if package.operators else _load_function, package), device, dtype, heads
+            )
+        ) is not None:
             yield flash
     if (
         flash := _tried(f"FlashAttention 2 of torch {torch.__version__}", _load_torch, device, dtype, heads)
@@ -181,7 +192,7 @@ def trial_error(kernel: Kernel, device: torch.device, dtype: torch.dtype, heads:
     )
     errors = []
     for used in (None, window) if heads.windowed else (None,):
-        out = kernel(q, k, v, Lengths(ends_q, ends_k, max(counts), max(lengths)), used)
+        out = kernel(q, k, v, Lengths(ends_q, ends_k, max(counts), max(lengths)), used, torch.full_like(q, torch.nan))
         expected = torch.cat([
             _formula(q_part, k_part, v_part, used)
             for q_part, k_part, v_part in zip(
@@ -206,10 +217,33 @@ def _formula(q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, window: int | None) ->
     return torch.einsum("ntl,lnh->tnh", scores_NTL.masked_fill(hidden_TL, -torch.inf).softmax(-1), v_LNH)
 
 
-def _load(package: Package) -> Kernel:
+def _load_operator(package: Package) -> Kernel:
+    importlib.import_module(package.module)
+    forward = getattr(torch.ops, package.operators or "").fwd
+
+    def attend(
+        q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None, out_TNH: Tensor
+    ) -> Tensor:
+        forward(
+            q_TNH, k_LKH, v_LKH, out=out_TNH,
+            cu_seqlens_q=lengths.ends_q, cu_seqlens_k=lengths.ends_k,
+            max_seqlen_q=lengths.max_q, max_seqlen_k=lengths.max_k,
+            softmax_scale=q_TNH.shape[2] ** -0.5,
+            is_causal=True, window_size_left=-1 if window is None else window - 1,
+            window_size_right=-1 if window is None else 0,
+            num_splits=1,
+        )  # fmt: skip
+        return out_TNH
+
+    return attend
+
+
+def _load_function(package: Package) -> Kernel:
     function = importlib.import_module(package.module).flash_attn_varlen_func
 
-    def attend(q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+    def attend(
+        q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None, out_TNH: Tensor
+    ) -> Tensor:
         sides = (package.open_end, package.open_end) if window is None else (window - 1, 0)
         out = function(
             q_TNH, k_LKH, v_LKH,
@@ -231,7 +265,9 @@ def _load_torch() -> Kernel:
     # torch 2.11 takes fewer key/value heads as they come; later versions want to be told.
     options = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 
-    def attend(q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+    def attend(
+        q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None, out_TNH: Tensor
+    ) -> Tensor:
         left = -1 if window is None else window - 1
         out: Tensor = varlen_attn(q_TNH, k_LKH, v_LKH, *lengths, window_size=(left, 0), **options)
         return out

@@ -115,10 +115,13 @@ class TritonStepAttention:
             if window not in self._pieces:
                 self._pieces[window] = varlen.pieces(self._batch.chunks, self._batch.table_RP, window)
             for piece in self._pieces[window]:
-                part_TNH = varlen.attend(self._flash, piece, q_TNH[piece.first : piece.last], self._pool, layer)
-                if part_TNH.shape[0] == out_TNH.shape[0]:
-                    return part_TNH
-                out_TNH[piece.first : piece.last] = part_TNH
+                target_TNH = out_TNH[piece.first : piece.last]
+                q_part_TNH = q_TNH[piece.first : piece.last]
+                part_TNH = varlen.attend(self._flash, piece, q_part_TNH, self._pool, layer, target_TNH)
+                if part_TNH is not target_TNH:
+                    if part_TNH.shape[0] == out_TNH.shape[0]:
+                        return part_TNH
+                    target_TNH.copy_(part_TNH)
         if self._batch.rows_D.shape[0]:
             shared = self._batch.shared if window is None else None
             if window not in self._lines:

@@ -12,6 +12,7 @@ Each line ends with the floor of its row on this card, measured in the same run,
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import logging
@@ -126,6 +127,8 @@ class Engine:
         self._worker = TorchWorker.load(Path(model_dir), self._replies.put, options)
         self.config["slots"] = self._worker.info.slots
         self.reset(CoreConfig(overlap=self.config["overlap"], step_tokens=self.config["step_tokens"]))
+        gc.collect()
+        gc.freeze()  # as the engine's process does
 
     def reset(self, config: CoreConfig) -> None:
         """Begin anew over the same worker, with an empty prefix cache; only while no request runs."""

@@ -12,6 +12,7 @@ Each line ends with the floor of its row on this card, measured in the same run,
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import logging
@@ -142,6 +143,8 @@ class Engine:
         self.config["slots"] = self._worker.info.slots
         self.pool = WatchedPool(words_per_row(self._worker.info.vocab_size), self._replies.put)
         self.reset(CoreConfig(overlap=self.config["overlap"], step_tokens=self.config["step_tokens"]))
+        gc.collect()
+        gc.freeze()  # as the engine's process does
 
     def reset(self, config: CoreConfig) -> None:
         """Begin anew over the same worker, with an empty prefix cache; only while no request runs."""
@@ -431,8 +434,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    ceilings = Ceilings.measure()
-    print(ceilings, flush=True)
     engine: Any
     if options.engine == "ramify":
         engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
@@ -441,6 +442,8 @@ def main() -> None:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)
         except EngineMissing as error:
             raise SystemExit(str(error)) from error
+    ceilings = Ceilings.measure()
+    print(ceilings, flush=True)
     table: list[str] = []
     results: Row = {"ceilings": str(ceilings)}
     size = model_size(SHAPES[options.shape])

@@ -253,7 +253,7 @@ class Engine:
         return self.drive(nodes, batches)
 
     def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]], close: bool = True) -> list[Out]:
-        """Send a batch before each step, and step until every request is answered and, with `close`, its run is closed."""
+        """Send a batch before each step, until every request is answered and, with `close`, its run is closed."""
         assert self._core is not None and self._worker is not None
         outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()

@@ -1,10 +1,10 @@
 """What grammars cost on this machine: compile, start a state, fill a mask, accept, and a batch of 64 masks.
 
-    python benchmarks/grammar_masks.py [TOKENIZER_JSON]
+    python benchmarks/grammar_masks.py [TOKENIZER]
 
-Without a tokenizer.json the vocabulary is made up: 131,072 syllable words and JSON pieces, so that the figures are
-those of a large vocabulary and anyone can run it. The text is one document for both schemas, and for the structure
-reasoning, words and two tool calls that hold it, tokenized greedily.
+The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the vocabulary is made up: 131,072 syllable
+words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
+document for both schemas, and reasoning, words and two tool calls that hold it for the structure, tokenized greedily.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Sequence as Ordered
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from ramify.errors import UnenforceableSchema
 from ramify.grammar.backends import BACKENDS, make_backend
@@ -26,7 +25,9 @@ from ramify.grammar.matcher import fill_masks
 from ramify.grammar.spec import AnyText, GrammarSpec, JsonSchema, Sequence, StructuralTag, Tag, TriggeredTags
 from ramify.grammar.state import GrammarBackend
 from ramify.grammar.vocabulary import Vocabulary
+from vocabularies import Greedy, load_vocabulary
 
+_TEKKEN_STOP = 2  # </s>
 _FIELDS = [f"field_{k}" for k in range(6)]
 _LIST = {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 4}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 1000}
@@ -61,29 +62,6 @@ TOOLS = StructuralTag(
 )
 _CALL = f"{_WORDS}<call=read>{json.dumps(DOCUMENT)}</call>"
 REPLY = f"{_WORDS}</think>{_CALL}{_CALL}{_WORDS}"
-
-
-def made_up_vocabulary(size: int = 131_072) -> Vocabulary:
-    """Bytes, JSON pieces and random words; id 0 is the stop token."""
-    rng = random.Random(0)
-    onsets = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "st", "th", "ch", " b", " s", " t", " "]
-    syllables = [onset + vowel for onset in onsets for vowel in "aeiouy"] + ["er", "ing", "ed", "é", "日", "20", "1"]
-    pieces = ['{"', '": "', '", "', '": ', '"}', '": [', '"]', '", ', '":', ' "', "},", "]}"]
-    tokens = dict.fromkeys([b"", *(bytes((byte,)) for byte in range(256)), *(piece.encode() for piece in pieces)])
-    while len(tokens) < size:
-        tokens["".join(rng.choices(syllables, k=rng.randint(1, 4))).encode()] = None
-    return Vocabulary(tuple(tokens), frozenset({0}), size)
-
-
-def greedy(vocabulary: Vocabulary, text: str) -> list[int]:
-    """Ids of the longest tokens from left to right."""
-    by_bytes = {token: token_id for token_id, token in enumerate(vocabulary.tokens) if token}
-    rest, ids = text.encode(), []
-    while rest:
-        length = next(length for length in range(min(24, len(rest)), 0, -1) if rest[:length] in by_bytes)
-        ids.append(by_bytes[rest[:length]])
-        rest = rest[length:]
-    return ids
 
 
 def microseconds(action: Callable[[], Any]) -> float:
@@ -133,16 +111,9 @@ def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: GrammarSpec, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json")
-    path = parser.parse_args().tokenizer
-    if path is None:
-        vocabulary = made_up_vocabulary()
-    else:
-        data = msgspec.json.decode(path.read_bytes())
-        stops = [token["id"] for token in data["added_tokens"] if token["special"]]
-        size = 1 + max(*data["model"]["vocab"].values(), *stops)
-        vocabulary = Vocabulary.from_json(path.read_bytes(), width=size, stop_ids=stops[:1])
-    ids = greedy(vocabulary, json.dumps(DOCUMENT))
+    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json or tekken.json")
+    vocabulary = load_vocabulary(parser.parse_args().tokenizer)
+    ids = Greedy(vocabulary).encode(json.dumps(DOCUMENT))
     print(f"grammar costs in microseconds: vocabulary of {len(vocabulary.tokens)}, a document of {len(ids)} tokens")
     for name in BACKENDS:
         start = time.perf_counter()
@@ -151,7 +122,7 @@ def main() -> None:
         cases: dict[str, tuple[GrammarSpec, Ordered[int]]] = {
             label: (JsonSchema(json.dumps(schema)), ids) for label, schema in SCHEMAS.items()
         }
-        cases["reasoning and tools"] = (TOOLS, greedy(vocabulary, REPLY))
+        cases["reasoning and tools"] = (TOOLS, Greedy(vocabulary).encode(REPLY))
         for label, (spec, text) in cases.items():
             print(f" {label}, {len(text)} tokens")
             try:

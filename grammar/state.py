@@ -67,6 +67,10 @@ class GrammarState(Protocol):
         """
         ...
 
+    def known_mask(self) -> MaskRow | None:
+        """The mask of the next token if it is at hand and need not be made; it must not be written."""
+        ...
+
     def accept(self, token_id: int) -> bool:
         """Advance by one token: True exactly where `fill_mask` sets its bit, else False and the state is unchanged.
 

@@ -118,6 +118,7 @@ def build_engine(options: EngineOptions) -> Engine:
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
             compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
             executor=executors[0],
+            check=vetting.check,
         )
     except BaseException:
         worker.close()

@@ -10,7 +10,7 @@ from ...errors import ErrorInfo
 from ...grammar.report import Note
 from ...grammar.spec import StructuralTag
 from ..core.messages import Ids, StreamKey
-from ..protocol.graph import Gen, GraphNode, RunOptions, Select
+from ..protocol.graph import Gen, GraphNode, NodeDone, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
 from .selection import Selection
@@ -98,6 +98,7 @@ class NodeState:
         leftover: text that a stop string's token left behind; it opens the next text run.
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
+        unchecked: the reply that waits until its text has been validated.
         notes: what of its grammar is not enforced as it is written.
         waiters: the streams that wait for this value.
     """
@@ -113,6 +114,7 @@ class NodeState:
         "stream",
         "streamed",
         "text",
+        "unchecked",
         "waiters",
     )
 
@@ -127,6 +129,7 @@ class NodeState:
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+        self.unchecked: NodeDone | None = None
         self.notes: tuple[Note, ...] = ()
 
     @property
@@ -190,3 +193,8 @@ class LoweredRun:
         self.text_runs = 0
         self.prefill = 0
         self.retractions = 0
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns with others where grammars are compiled."""
+        return f"{self.client}:{self.options.tenant}"

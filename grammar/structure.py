@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice, pairwise
 from typing import NoReturn, TypeAlias
 
@@ -135,6 +136,23 @@ def prefixed(error: RamifyError, place: str) -> RamifyError:
     separator = "" if not where or where.startswith("#") else ", "
     error.where = f"{place}{separator}{where}".replace(", #", f", {place}#")
     return error
+
+
+def characters_of(expressions: list[Expression]) -> frozenset[tuple[int, int]]:
+    """The ranges of all characters that have a place in some text of the expressions."""
+    found: set[tuple[int, int]] = set()
+    pending = list(expressions)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Chars):
+            found.update(node.ranges)
+        pending.extend(children(node))
+    return frozenset(found)
+
+
+def has_place_for(character: str, ranges: Iterable[tuple[int, int]]) -> bool:
+    """Whether a character is in one of the ranges."""
+    return any(low <= ord(character) <= high for low, high in ranges)
 
 
 def fixed_options(content: Choices) -> bool:
@@ -292,7 +310,7 @@ class _Builder:
             case Tag():
                 return self._tag(format_, place, then, avoid)
             case Sequence():
-                return self._sequence(format_, place, then, avoid, 0)
+                return self._sequence(format_, place, then, avoid)
             case Or():
                 return self._or(format_, place, then, avoid)
             case Optional():
@@ -346,16 +364,10 @@ class _Builder:
                 grammar = read_lark(content.grammar, self.limits)
             except RamifyError as error:
                 raise prefixed(error, place) from None
-            found: set[tuple[int, int]] = set()
-            pending: list[Expression] = [*grammar.rules.values(), *grammar.terminals.values(), *grammar.ignored]
-            while pending:
-                node = pending.pop()
-                if isinstance(node, Chars):
-                    found.update(node.ranges)
-                pending.extend(children(node))
-            self.charsets[content.grammar] = frozenset(found)
+            nodes = [*grammar.rules.values(), *grammar.terminals.values(), *grammar.ignored]
+            self.charsets[content.grammar] = characters_of(nodes)
         ranges = self.charsets[content.grammar]
-        return lambda text: any(low <= ord(text[0]) <= high for low, high in ranges)
+        return lambda text: has_place_for(text[0], ranges)
 
     # ---- compositions
 
@@ -364,11 +376,15 @@ class _Builder:
         content = self.state(tag.content, f"{place}.content", _once(behind), () if tag.begin else avoid)
         return State((Mark(tag.begin, content),)) if tag.begin else content
 
-    def _sequence(self, sequence: Sequence, place: str, then: Then, avoid: tuple[str, ...], index: int) -> State:
-        if index == len(sequence.parts):
-            return then(avoid)
-        rest = _once(lambda avoid: self._sequence(sequence, place, then, avoid, index + 1))
-        return self.state(sequence.parts[index], f"{place}.parts[{index}]", rest, avoid)
+    def _sequence(self, sequence: Sequence, place: str, then: Then, avoid: tuple[str, ...]) -> State:
+        rest = then
+        for index, part in reversed(list(enumerate(sequence.parts))[1:]):
+            rest = _once(partial(self._part, part, f"{place}.parts[{index}]", rest))
+            rest(())  # from the last part on, so that none waits for all behind it on the stack
+        return self.state(sequence.parts[0], f"{place}.parts[0]", rest, avoid) if sequence.parts else then(avoid)
+
+    def _part(self, part: Format, place: str, then: Then, avoid: tuple[str, ...]) -> State:
+        return self.state(part, place, then, avoid)
 
     def _or(self, format_: Or, place: str, then: Then, avoid: tuple[str, ...]) -> State:
         if not format_.options:

@@ -426,6 +426,33 @@ def test_ends_inside_of_strings_are_stepped_over() -> None:
     assert read_segments(spec, "<a>12</a>")[0].text == "12"
 
 
+@pytest.mark.parametrize("part", [A, Optional(Tag("<c>", AnyText(), "</c>"))], ids=["tags", "optional"])
+def test_a_long_sequence_does_not_use_up_the_stack(part: Format) -> None:
+    parts = tuple(replace_marks(part, str(number)) for number in range(85))
+    segments = read_segments(StructuralTag(Sequence(parts)), "".join(f"<{number}>1</{number}>" for number in range(85)))
+    assert len(segments) == 85
+    assert state_of(Sequence(parts)).completed == isinstance(part, Optional)
+
+
+def replace_marks(part: Format, name: str) -> Format:
+    if isinstance(part, Optional):
+        return Optional(replace_marks(part.part, name))
+    return Tag(f"<{name}>", Regex("1"), f"</{name}>")
+
+
+@pytest.mark.parametrize("pattern", ["(.*a){20}", "(a{1,90}){1,90}", "[ab]*a[ab]{12}"])
+def test_patterns_that_hold_no_end_cost_what_they_cost_alone(pattern: str) -> None:
+    alone = backend().compile(Regex(pattern.replace(".", "[a-z]"))).state()
+    tagged = state_of(Tag("<a>", Regex(pattern.replace(".", "[a-z]")), "</a>"))
+    byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
+    assert all(tagged.accept(byte_id[byte]) for byte in b"<a>")
+    for _ in range(30):
+        assert [i for i in allowed(tagged) if i not in (STOP, byte_id[ord("<")]) and TOKENS[i] != b"</a>x"] == [
+            i for i in allowed(alone) if i != STOP
+        ]
+        assert alone.accept(byte_id[ord("a")]) and tagged.accept(byte_id[ord("a")])
+
+
 def test_many_tags_in_one_text_do_not_use_up_the_parser() -> None:
     state = state_of(TriggeredTags(("<a",), (A,)))
     byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}

@@ -155,6 +155,11 @@ def has_place_for(character: str, ranges: Iterable[tuple[int, int]]) -> bool:
     return any(low <= ord(character) <= high for low, high in ranges)
 
 
+def ends_inside(end: str, mark: str) -> bool:
+    """Whether a text that begins as `mark` does meets `end` before the mark is whole: a lexer cannot follow both."""
+    return end in mark[:-1]
+
+
 def fixed_options(content: Choices) -> bool:
     """Whether each choice ends by itself: none is empty or the beginning of another."""
     options = sorted(set(content.options))
@@ -337,6 +342,10 @@ class _Builder:
                 if short in long:
                     what = f"text that may end at {short!r} and at {long!r}, which holds it"
                     _refuse(what, place, "change one of them")
+        for mark in avoid:
+            for text in texts:
+                if ends_inside(text, mark):
+                    _refuse(f"text that may end inside of {mark!r}, which may stand there too", place, _LONGER)
         return State(open=Text(content, place, avoid, follow))
 
     def _value(self, content: JsonSchema | Lark, place: str, then: State) -> State:
@@ -364,7 +373,9 @@ class _Builder:
                 grammar = read_lark(content.grammar, self.limits)
             except RamifyError as error:
                 raise prefixed(error, place) from None
-            nodes = [*grammar.rules.values(), *grammar.terminals.values(), *grammar.ignored]
+            if grammar.ignored:  # the library would let it stand behind the last terminal too
+                _refuse("a grammar that ignores text", place, "write the blanks into its rules")
+            nodes = [*grammar.rules.values(), *grammar.terminals.values()]
             self.charsets[content.grammar] = characters_of(nodes)
         ranges = self.charsets[content.grammar]
         return lambda text: has_place_for(text[0], ranges)
@@ -466,6 +477,8 @@ class _Builder:
                 what = f"two parts that begin alike: {first!r}" + (f" and {second!r}" if first != second else "")
                 _refuse(what, place, "change how one of them begins")
         open_ = opens[0] if opens else None
+        if isinstance(open_, Back) and marks:
+            _refuse("a tag without an end whose content may go on where free text may follow", place, "give it an end")
         if isinstance(open_, Value):
             self._require_value_apart(open_, marks)
         return State(marks, open_, any(state.ends for state in states))
@@ -483,6 +496,7 @@ class _Builder:
                 _refuse(what, value.place, "give it a tag of its own")
 
 
+_LONGER = "let what ends the text be longer, so that it is no part of the other"
 _IN_A_TAG = "put it into a Tag with a begin or an end of its own"
 
 

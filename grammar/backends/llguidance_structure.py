@@ -22,7 +22,7 @@ from ..expression import Expression, alternatives, literal
 from ..limits import GrammarLimits
 from ..regex import parse_regex
 from ..spec import AnyText, Format, Regex, StructuralTag, Tag, TriggeredTags, parts_of
-from ..structure import Back, Mark, State, Text, Value, characters_of, has_place_for, prefixed
+from ..structure import Back, Mark, State, Text, Value, characters_of, ends_inside, has_place_for, prefixed
 from ..vocabulary import Vocabulary
 from .llguidance_text import Writer, quoted
 
@@ -131,6 +131,13 @@ class StructureWriter:
                     where=text.place,
                     hint="change one of them",
                 )
+            for mark in map(self._pieces.first_text, text.avoid):
+                if ends_inside(end, mark):
+                    raise UnenforceableSchema(
+                        f"a structure with text that may end at {end!r} inside of {mark!r} is not enforced",
+                        where=text.place,
+                        hint="change one of them",
+                    )
 
     def _expression(self, text: Text) -> tuple[str, Iterable[tuple[int, int]]]:
         """The terminal of what a text matches, and the characters that have a place in it."""

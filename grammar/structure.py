@@ -320,7 +320,7 @@ class _Builder:
                 return self._or(format_, place, then, avoid)
             case Optional():
                 self._require_more(format_.part, f"{place}.part")
-                if not (marks := first_marks(format_.part)):
+                if may_be_open(format_.part) or not (marks := first_marks(format_.part)):
                     _refuse("an optional part that does not begin with a fixed text", f"{place}.part", _IN_A_TAG)
                 taken = self.state(format_.part, f"{place}.part", then, avoid)
                 return self._joined([taken, then((*avoid, *marks))], place)

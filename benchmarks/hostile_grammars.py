@@ -205,16 +205,16 @@ def _pattern(rng: random.Random) -> str:
     return rng.choice(
         [
             f"(a{{1,{count}}}){{1,{count}}}",
-            "(.*a){%d}" % rng.randrange(2, 40),
-            "(.*(a|b).{1,%d}){%d}" % (count, rng.randrange(1, 6)),
+            f"(.*a){{{rng.randrange(2, 40)}}}",
+            f"(.*(a|b).{{1,{count}}}){{{rng.randrange(1, 6)}}}",
             ".*a" * _size(rng, 10, 1_300),
             "(" * count + "a" + ")*" * count,
             "((a+)+)+" * rng.randrange(1, 50),
             "(a|aa|aaa|b*)*" * rng.randrange(1, 100) + "$",
             "[" + "".join(chr(0x4E00 + 3 * index) for index in range(count)) + "]{1,50}",
             "[^\\w\\d]" * rng.randrange(1, 40),
-            "(\\w|\\d|\\s){1,%d}" % count,
-            "\\w{%d}" % _size(rng, 10, 20_000),
+            f"(\\w|\\d|\\s){{1,{count}}}",
+            f"\\w{{{_size(rng, 10, 20_000)}}}",
             "\\p{L}+",
             "(?=a)b",
             "(?!a)[a-z]+",
@@ -238,10 +238,10 @@ def _pattern(rng: random.Random) -> str:
             "(" + "|".join(f"{chr(97 + index % 26)}.*" for index in range(rng.randrange(2, 200))) + ")*",
             "".join(f"(a{index}|b{index})" for index in range(rng.randrange(10, 400))),
             "^" * count + "a" + "$" * count,
-            "(a?){%d}a{%d}" % (min(count, 90), min(count, 90)),
+            f"(a?){{{min(count, 90)}}}a{{{min(count, 90)}}}",
             "(x+x+)+y",
-            "[\\s\\S]{1,%d}[\\s\\S]{1,%d}" % (min(count, 99), min(count, 99)),
-            "(.{1,30}){1,%d}z" % min(count, 300),
+            f"[\\s\\S]{{1,{min(count, 99)}}}" * 2,
+            f"(.{{1,30}}){{1,{min(count, 300)}}}z",
         ]
     )
 
@@ -344,8 +344,27 @@ def numbers(rng: random.Random) -> GrammarSpec:
 
 def wrong_types(rng: random.Random) -> GrammarSpec:
     keyword = rng.choice(
-        ["type", "properties", "items", "required", "enum", "pattern", "allOf", "$ref", "minLength", "$defs", "not"]
-        + ["additionalProperties", "patternProperties", "format", "multipleOf", "uniqueItems", "const", "$id", "if"]
+        [
+            "type",
+            "properties",
+            "items",
+            "required",
+            "enum",
+            "pattern",
+            "allOf",
+            "$ref",
+            "minLength",
+            "$defs",
+            "not",
+            "additionalProperties",
+            "patternProperties",
+            "format",
+            "multipleOf",
+            "uniqueItems",
+            "const",
+            "$id",
+            "if",
+        ]
     )
     value = rng.choice([None, 3, -1.5, "string", [], {}, [[]], [None], {"a": 3}, True, "\u0000", ["a", "a"], [{}, 5]])
     inner = {keyword: value}
@@ -400,8 +419,8 @@ def lark(rng: random.Random) -> GrammarSpec:
                 'start: (((a)*)*)*\na: b*\nb: ""',
                 'start: ("a"*)*',
                 "start: missing",
-                'start: "a"~%d' % _size(rng, 10, 10**9),
-                'start: ("a"~1..%d)~1..%d' % (count, count),
+                f'start: "a"~{_size(rng, 10, 10**9)}',
+                f'start: ("a"~1..{count})~1..{count}',
                 "start: " + "(" * count + '"a"' + ")" * count,
                 "start: " + "[" * count + '"a"' + "]" * count,
                 "start: " + " | ".join(f'"{"a" * (index % 50)}{index}"' for index in range(count)),

@@ -17,6 +17,7 @@ from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
 from ...grammar.fill_pool import MaskPool
+from ...grammar.router import Router
 from ...grammar.vetting import VettedBackend
 from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
@@ -100,9 +101,11 @@ def build_engine(options: EngineOptions) -> Engine:
         vocabulary = tokenizer.vocabulary(info.vocab_size)
         executors = [
             ThreadPoolExecutor(1, "ramify-lowering"),
-            ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
+            ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4), "ramify-grammar"),
         ]
         backend = make_backend(vocabulary, options.grammar)
+        if options.depth and isinstance(backend, Router):
+            backend.load()  # where a device works beside this process, requests feel what holds the interpreter
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
         vetting = VettingPool(vocabulary, options.grammar)

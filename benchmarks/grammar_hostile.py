@@ -15,6 +15,7 @@ Three parts, each of which can be left out (`--count 0`, `--pairs 0`, `--rounds 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
 import os
@@ -68,17 +69,21 @@ STREAM_TOKENS = 400
 # ---- processes and memory -------------------------------------------------------------------------------------------
 
 
-def descendants(pid: int) -> set[int]:
-    """Processes below `pid` that are not reaped, however deep."""
-    parents = {}
+def children(*pids: int) -> set[int]:
+    """The processes that these have started and that are not reaped."""
+    found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[1]) in pids:
+                found.add(int(stat.parent.name))
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """Its children, theirs, and so on."""
     found: set[int] = set()
     level = {pid}
-    while level := {child for child, parent in parents.items() if parent in level}:
+    while level := children(*level):
         found |= level
     return found
 
@@ -342,15 +347,12 @@ def left_behind(rounds: int, count: int, seed: int) -> None:
             if rng.random() < 0.1:
                 for waiter in waiting:
                     waiter.cancel()
-            elif rng.random() < 0.05 and (pids := sorted(descendants(os.getpid()))):
-                with_luck = rng.choice(pids)
-                try:
-                    os.kill(with_luck, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            elif rng.random() < 0.05:
+                _kill(descendants(os.getpid()) - children(os.getpid()), rng)  # a worker, idle or at work
             for waiter in waiting:
                 _ = waiter.cancelled() or waiter.exception()
         del waiting
+        _kill(children(os.getpid()), rng)  # the server itself
         size = f"{rig.compiler.num_entries} / {rig.compiler.num_bytes / 2**20:.0f}"
         _row(str(number + 1), size)
     rig.close()
@@ -358,6 +360,12 @@ def left_behind(rounds: int, count: int, seed: int) -> None:
     _row("all, closed", "")
     after = len(descendants(os.getpid())), threading.active_count(), len(os.listdir("/proc/self/fd"))
     print(f"\nprocesses, threads, descriptors before {before}, after {after}")
+
+
+def _kill(pids: set[int], rng: random.Random) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if pids:
+            os.kill(rng.choice(sorted(pids)), signal.SIGKILL)
 
 
 def _row(number: str, size: str) -> None:

@@ -104,8 +104,6 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4), "ramify-grammar"),
         ]
         backend = make_backend(vocabulary, options.grammar)
-        if options.depth and isinstance(backend, Router):
-            backend.load()  # where a device works beside this process, requests feel what holds the interpreter
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
         vetting = VettingPool(vocabulary, options.grammar)
@@ -126,6 +124,10 @@ def build_engine(options: EngineOptions) -> Engine:
     except BaseException:
         worker.close()
         raise
+    if options.depth:  # a device works beside this process: its requests would feel what is loaded later
+        vetting.warm()
+        if isinstance(backend, Router):
+            backend.load()
     relay.target = engine_loop.on_worker_reply
     made.target = engine_loop.on_mask_made
     epoch = int.from_bytes(os.urandom(7), "little")

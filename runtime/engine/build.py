@@ -73,7 +73,7 @@ def build_engine(options: EngineOptions) -> Engine:
     Raises:
         ModelNotFound, UnsupportedModel, WorkerError: as loading goes.
     """
-    directory = options.directory
+    directory, device = options.directory, options.device_here()
     if options.threads is not None:
         import torch
 
@@ -86,7 +86,7 @@ def build_engine(options: EngineOptions) -> Engine:
         directory,
         relay,
         WorkerOptions(
-            device=options.device,
+            device=device,
             dtype=options.dtype,
             slots=options.slots,
             kv_bytes=options.kv_bytes,
@@ -108,7 +108,7 @@ def build_engine(options: EngineOptions) -> Engine:
         masks = MaskPool(vocabulary.words, made)
         vetting = VettingPool(vocabulary, options.grammar)
         config = CoreConfig(
-            overlap=options.depth,
+            overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
             chunk_tokens=options.chunk_tokens,
             check=options.check,

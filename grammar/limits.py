@@ -123,7 +123,7 @@ class VettingLimits:
         start_seconds: for the vetting server to be ready, once an engine; the wait in the queue begins then.
         memory_bytes: address space beyond what a worker holds while it is idle.
         at_once: grammars vetted at once; None is a quarter of the processors, from 1 to 4. One more stands ready.
-        niceness: how far workers give way to the engine; 10 is about a tenth of a processor that is busy.
+        niceness: how far workers give way to the engine; 5 is about a quarter of a processor that is busy.
         jobs: grammars after which a worker is replaced, so that nothing piles up in it.
     """
 
@@ -133,7 +133,7 @@ class VettingLimits:
     start_seconds: float = 60.0
     memory_bytes: int = 512 << 20
     at_once: int | None = None
-    niceness: int = 10
+    niceness: int = 5
     jobs: int = 500
 
     @property

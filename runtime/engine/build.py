@@ -17,6 +17,7 @@ from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
 from ...grammar.fill_pool import MaskPool
+from ...grammar.router import Router
 from ...grammar.vetting import VettedBackend
 from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
@@ -100,7 +101,7 @@ def build_engine(options: EngineOptions) -> Engine:
         vocabulary = tokenizer.vocabulary(info.vocab_size)
         executors = [
             ThreadPoolExecutor(1, "ramify-lowering"),
-            ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
+            ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4), "ramify-grammar"),
         ]
         backend = make_backend(vocabulary, options.grammar)
         made: _Relay[MaskMade] = _Relay(loop)
@@ -123,6 +124,10 @@ def build_engine(options: EngineOptions) -> Engine:
     except BaseException:
         worker.close()
         raise
+    if options.depth:  # a device works beside this process: its requests would feel what is loaded later
+        vetting.warm()
+        if isinstance(backend, Router):
+            backend.load()
     relay.target = engine_loop.on_worker_reply
     made.target = engine_loop.on_mask_made
     epoch = int.from_bytes(os.urandom(7), "little")

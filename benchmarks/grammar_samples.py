@@ -174,7 +174,7 @@ def main() -> int:
     short = sum(len(each) < options.each for each in finished)
     print(f"{len(texts)} outputs, {sum(map(len, texts))} characters, the longest {max(map(len, texts))}")
     print(
-        f"{cut} more were cut, at {options.max_tokens} tokens or more; {short} schemas have fewer than {options.each} outputs"
+        f"{cut} more were cut, at {options.max_tokens} tokens or above; {short} schemas have fewer outputs than asked"
     )
     print(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())))
     print(f"{generated:.0f} s to generate, {time.perf_counter() - begin - generated:.0f} s to judge, one torch thread")

@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from grammar_engines import ENGINES, Compile, State, TokenTable
-from grammar_masks import read_vocabulary
 from maskbench import draw
 from ramify.errors import RamifyError
+from vocabularies import load_vocabulary
 
 _MAX_MASKS = 200
 
@@ -135,7 +135,7 @@ class Feeder:
 
 def serve(engine: str, tokenizer: Path | None) -> None:
     """Read file names from stdin, write a line of JSON for each."""
-    vocabulary = read_vocabulary(tokenizer)
+    vocabulary = load_vocabulary(tokenizer)
     tokenize = TokenTable(vocabulary)
     byte_ids = [tokenize(bytes((byte,)))[0] for byte in range(256)]
     compile_ = ENGINES[engine](vocabulary)

@@ -10,7 +10,6 @@ document for both schemas, tokenized greedily.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import random
 import time
@@ -18,7 +17,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from ramify.errors import UnenforceableSchema
 from ramify.grammar.backends import BACKENDS, make_backend
@@ -26,6 +24,7 @@ from ramify.grammar.matcher import fill_masks
 from ramify.grammar.spec import JsonSchema
 from ramify.grammar.state import GrammarBackend
 from ramify.grammar.vocabulary import Vocabulary
+from vocabularies import Greedy, load_vocabulary
 
 _TEKKEN_STOP = 2  # </s>
 _FIELDS = [f"field_{k}" for k in range(6)]
@@ -43,43 +42,6 @@ DOCUMENT = {name: "the restin boy chano " + "tedi " * k for k, name in enumerate
     "count": 12,
     "tags": ["red"],
 }
-
-
-def made_up_vocabulary(size: int = 131_072) -> Vocabulary:
-    """Bytes, JSON pieces and random words; id 0 is the stop token."""
-    rng = random.Random(0)
-    onsets = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "st", "th", "ch", " b", " s", " t", " "]
-    syllables = [onset + vowel for onset in onsets for vowel in "aeiouy"] + ["er", "ing", "ed", "é", "日", "20", "1"]
-    pieces = ['{"', '": "', '", "', '": ', '"}', '": [', '"]', '", ', '":', ' "', "},", "]}"]
-    tokens = dict.fromkeys([b"", *(bytes((byte,)) for byte in range(256)), *(piece.encode() for piece in pieces)])
-    while len(tokens) < size:
-        tokens["".join(rng.choices(syllables, k=rng.randint(1, 4))).encode()] = None
-    return Vocabulary(tuple(tokens), frozenset({0}), size)
-
-
-def read_vocabulary(path: Path | None) -> Vocabulary:
-    """The vocabulary of a tokenizer.json or of Mistral's tekken.json; the made-up one if None."""
-    if path is None:
-        return made_up_vocabulary()
-    data = msgspec.json.decode(path.read_bytes())
-    if "config" in data:
-        num_special, size = (data["config"][f"default_{name}"] for name in ("num_special_tokens", "vocab_size"))
-        pieces = [base64.b64decode(token["token_bytes"]) for token in data["vocab"][: size - num_special]]
-        return Vocabulary((*[b""] * num_special, *pieces), frozenset({_TEKKEN_STOP}), size)
-    stops = [token["id"] for token in data["added_tokens"] if token["special"]]
-    size = 1 + max(*data["model"]["vocab"].values(), *stops)
-    return Vocabulary.from_json(path.read_bytes(), width=size, stop_ids=stops[:1])
-
-
-def greedy(vocabulary: Vocabulary, text: str) -> list[int]:
-    """Ids of the longest tokens from left to right."""
-    by_bytes = {token: token_id for token_id, token in enumerate(vocabulary.tokens) if token}
-    rest, ids = text.encode(), []
-    while rest:
-        length = next(length for length in range(min(24, len(rest)), 0, -1) if rest[:length] in by_bytes)
-        ids.append(by_bytes[rest[:length]])
-        rest = rest[length:]
-    return ids
 
 
 def microseconds(action: Callable[[], Any]) -> float:
@@ -129,9 +91,9 @@ def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: JsonSchema, i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json or a tekken.json")
-    vocabulary = read_vocabulary(parser.parse_args().tokenizer)
-    ids = greedy(vocabulary, json.dumps(DOCUMENT))
+    parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json or tekken.json")
+    vocabulary = load_vocabulary(parser.parse_args().tokenizer)
+    ids = Greedy(vocabulary).encode(json.dumps(DOCUMENT))
     print(f"grammar costs in microseconds: vocabulary of {len(vocabulary.tokens)}, a document of {len(ids)} tokens")
     for name in BACKENDS:
         start = time.perf_counter()

@@ -12,6 +12,7 @@ Each line ends with the floor of its row on this card, measured in the same run,
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import logging
@@ -20,13 +21,16 @@ import random
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from ceilings import Ceilings, ModelSize
+from constrained import CONSTRAINED, Grammars, WatchedPool, table_lines
 from ramify.errors import ErrorInfo
 from ramify.runtime.core.config import CoreConfig
 from ramify.runtime.core.messages import (
@@ -42,17 +46,20 @@ from ramify.runtime.core.messages import (
     OpenStream,
 )
 from ramify.runtime.core.step import Core
-from ramify.runtime.protocol.plan import StepMasks, StepPlan, WorkerReply
+from ramify.runtime.protocol.plan import StepMasks, StepPlan
 from ramify.runtime.protocol.sampling import RowSampling
 from ramify.runtime.protocol.tokens import unpack
+from ramify.runtime.sampling.masks import words_per_row
 from ramify.runtime.worker.options import WorkerOptions
 from ramify.runtime.worker.torch_worker import TorchWorker
 from shapes import SHAPES, model_size, write_config
 from step_profile import Step, cut, device_spans, report
+from vocabularies import load_vocabulary
 from workloads import WORKLOADS, Adapter, EngineMissing, Out, Row, ids, timed, vocab_high
 
 if TYPE_CHECKING:
     from ramify.grammar.state import MaskRow
+    from ramify.grammar.vocabulary import Vocabulary
 
 ENGINES = {"vllm": "engine_vllm", "sglang": "engine_sglang"}
 """Modules beside this file whose name is not that of the engine, which would hide it."""
@@ -71,6 +78,9 @@ class FixedMask:
     def fill_mask(self, row: MaskRow) -> bool:
         row.fill(-2)  # every 32nd token is forbidden
         return True
+
+    def known_mask(self) -> MaskRow | None:
+        return None
 
     def accept(self, token_id: int) -> bool:
         return True
@@ -92,7 +102,12 @@ class Engine:
     version = "0.1.0"
 
     def __init__(
-        self, device: str = "cuda", max_rows: int = 512, stream: bool = False, step_tokens: int = 8192
+        self,
+        device: str = "cuda",
+        max_rows: int = 512,
+        stream: bool = False,
+        step_tokens: int = 8192,
+        tokenizer: Path | None = None,
     ) -> None:
         self.config: Row = {
             "device": device,
@@ -103,7 +118,8 @@ class Engine:
         self.steps: list[Step] | None = None
         """Every plan from here on, where it is a list."""
         self._stream = stream
-        self._replies: queue.SimpleQueue[WorkerReply] = queue.SimpleQueue()
+        self._tokenizer = tokenizer
+        self._replies: queue.SimpleQueue[CoreInput] = queue.SimpleQueue()
         self._worker: TorchWorker | None = None
         self._core: Core | None = None
         self._run = 0
@@ -125,12 +141,15 @@ class Engine:
         )
         self._worker = TorchWorker.load(Path(model_dir), self._replies.put, options)
         self.config["slots"] = self._worker.info.slots
+        self.pool = WatchedPool(words_per_row(self._worker.info.vocab_size), self._replies.put)
         self.reset(CoreConfig(overlap=self.config["overlap"], step_tokens=self.config["step_tokens"]))
+        gc.collect()
+        gc.freeze()  # as the engine's process does
 
     def reset(self, config: CoreConfig) -> None:
         """Begin anew over the same worker, with an empty prefix cache; only while no request runs."""
         assert self._worker is not None
-        self._core = Core(config, self._worker.info)
+        self._core = Core(config, self._worker.info, self.pool, self._worker.mask_buffers())
 
     def stop(self) -> None:
         if self._worker is not None:
@@ -145,21 +164,37 @@ class Engine:
         return self._cached
 
     def count_valid(self, outs: Sequence[Out], schema: Row) -> int:
-        raise SystemExit("random weights have no tokenizer: the schema rows need --engine with one")
+        raise SystemExit("see constrained.py for the schema rows of this engine")
 
-    def generate(self, prompts: list[list[int]], max_tokens: int | list[int], schema: Row | None = None) -> list[Out]:
-        assert self._core is not None and self._worker is not None
-        if schema is not None and schema is not FIXED_MASK:
-            raise SystemExit("random weights have no tokenizer: leave w4, w4u and w4i out")
-        limits = max_tokens if isinstance(max_tokens, list) else [max_tokens] * len(prompts)
-        first = self._run
-        inbox: list[CoreInput] = []
-        for prompt, limit in zip(prompts, limits, strict=True):
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Of as many ids as the model has logits."""
+        assert self._worker is not None
+        return load_vocabulary(self._tokenizer, self._worker.info.vocab_size)
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        return Grammars(self.vocabulary)
+
+    def put(self, message: CoreInput) -> None:
+        """Give the core a message, from any thread."""
+        self._replies.put(message)
+
+    def requests(
+        self, prompts: list[list[int]], limits: list[int], at_once: int, *, grammar: bool
+    ) -> tuple[list[tuple[int, int]], list[list[CoreInput]]]:
+        """Nodes, and the messages that ask for them: those of `at_once` requests together."""
+        nodes = []
+        batches: list[list[CoreInput]] = []
+        for index, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
             run = self._run
             self._run += 1
             if not self._prefix_cache:
                 self._tenant += 1
-            inbox += [
+            if index % at_once == 0:
+                batches.append([])
+            nodes.append((run, 0))
+            batches[-1] += [
                 OpenRun(run, tenant=str(self._tenant)),
                 OpenStream((run, 0)),
                 Append((run, 0), np.array(prompt, dtype=np.int32)),
@@ -169,14 +204,10 @@ class Engine:
                     sampling=RowSampling(temperature=0.0),
                     max_tokens=limit,
                     stream=self._stream,
-                    grammar=schema is not None,
+                    grammar=grammar,
                 ),
             ]
-            if schema is not None:
-                inbox.append(GrammarReady((run, 0), FixedMask()))
-        outs = [Out([]) for _ in prompts]
-        self._drive(inbox, outs, first)
-        return outs
+        return nodes, batches
 
     @property
     def computed(self) -> int:
@@ -190,7 +221,7 @@ class Engine:
         inbox: list[CoreInput] = []
         for run in runs:
             inbox += [OpenRun(run, tenant=str(self._tenant)), OpenStream((run, 0))]
-        self._drive(inbox, [], runs.start)
+        self.drive([], [inbox])
         return runs
 
     def extend(self, runs: range, turn: int, texts: list[list[int]], max_tokens: int) -> list[Out]:
@@ -207,17 +238,27 @@ class Engine:
                     stream=self._stream,
                 ),
             ]
-        outs = [Out([]) for _ in runs]
-        self._drive(inbox, outs, runs.start, close=False)
-        return outs
+        return self.drive([(run, turn) for run in runs], [inbox], close=False)
 
     def close_streams(self, runs: range) -> None:
-        self._drive([CloseRun(run, NO_ERROR) for run in runs], [], runs.start)
+        self.drive([], [[CloseRun(run, NO_ERROR) for run in runs]])
 
-    def _drive(self, inbox: list[CoreInput], outs: list[Out], first: int, close: bool = True) -> None:
-        """Step until every request is answered and its run is closed."""
+    def generate(self, prompts: list[list[int]], max_tokens: int | list[int], schema: Row | None = None) -> list[Out]:
+        if schema is not None and schema is not FIXED_MASK:
+            raise SystemExit("see constrained.py for the schema rows of this engine")
+        limits = max_tokens if isinstance(max_tokens, list) else [max_tokens] * len(prompts)
+        nodes, batches = self.requests(prompts, limits, max(1, len(prompts)), grammar=schema is not None)
+        if schema is not None:
+            batches[0] += [GrammarReady(node, FixedMask()) for node in nodes]
+        return self.drive(nodes, batches)
+
+    def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]], close: bool = True) -> list[Out]:
+        """Send a batch before each step, until every request is answered and, with `close`, its run is closed."""
         assert self._core is not None and self._worker is not None
+        outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
+        arriving = deque(batches)
+        inbox = arriving.popleft()
         left = len(outs)
         while True:
             closing: list[CoreInput] = []
@@ -227,14 +268,18 @@ class Engine:
             for message in messages:
                 if isinstance(message, StepPlan | StepMasks):
                     self._worker.submit(message)
-                    if self.steps is not None and isinstance(message, StepPlan):
-                        self.steps.append(Step.of(message, seconds))
+                    if isinstance(message, StepPlan):
+                        if self.steps is not None:
+                            self.steps.append(Step.of(message, seconds))
+                        if arriving:
+                            closing += arriving.popleft()
                 elif isinstance(message, GenTokens):
-                    out = outs[message.node[0] - first]
+                    out = outs[message.node]
                     out.ttft = out.ttft or time.perf_counter() - begun
                 elif isinstance(message, GenDone):
-                    out = outs[message.node[0] - first]
+                    out = outs[message.node]
                     out.tokens, out.cached = unpack(message.ids).tolist(), message.usage.cached
+                    out.stopped = message.reason == "stop"
                     self._cached += message.usage.cached
                     if close:
                         closing.append(CloseRun(message.node[0], NO_ERROR))
@@ -243,11 +288,11 @@ class Engine:
                     raise RuntimeError(message.error.what)
             inbox = closing
             if not left and not closing and self._core.idle:
-                return
+                return list(outs.values())
             if not closing:
-                inbox = [cast(CoreInput, self._replies.get())]
+                inbox = arriving.popleft() if arriving and self._core.idle else [self._replies.get()]
             while not self._replies.empty():
-                inbox.append(cast(CoreInput, self._replies.get()))
+                inbox.append(self._replies.get())
 
 
 def masked(engine: Adapter, rows: int = 256, pairs: int = 5) -> Row:
@@ -296,6 +341,8 @@ def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8
 def floors(name: str, row: Row, ceilings: Ceilings, size: ModelSize) -> list[tuple[str, float, float]]:
     """(what, measured, floor) of a workload's result; rates and times alike."""
     match name:
+        case "w4" | "w4u" | "w4i" | "w4d":
+            return table_lines(name, row)
         case "masked":
             return [("masked step slower %", row["slower_pct"], 0.0)]
         case "w1":
@@ -321,7 +368,7 @@ def floors(name: str, row: Row, ceilings: Ceilings, size: ModelSize) -> list[tup
     return []
 
 
-ROWS = {**WORKLOADS, "w5s": conversations, "masked": masked}
+ROWS: dict[str, Any] = {**WORKLOADS, **CONSTRAINED, "w5s": conversations, "masked": masked}
 
 
 def step_report(engine: Engine, workload: str) -> str:
@@ -379,6 +426,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=["w2", "w6", "w1"], choices=sorted(ROWS))
     parser.add_argument("--shape", default="llama-3.1-8b", choices=sorted(SHAPES), help="random weights of this shape")
     parser.add_argument("--model", type=Path, help="a model directory instead of a shape")
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or tekken.json for the w4 rows; else made up")
     parser.add_argument("--max-rows", type=int, default=512)
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--steps", action="store_true", help="run each workload again, profiled: where its time goes")
@@ -386,16 +434,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    ceilings = Ceilings.measure()
-    print(ceilings, flush=True)
     engine: Any
     if options.engine == "ramify":
-        engine = Engine(max_rows=options.max_rows, stream=options.ttft)
+        engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
     else:
         try:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)
         except EngineMissing as error:
             raise SystemExit(str(error)) from error
+    ceilings = Ceilings.measure()
+    print(ceilings, flush=True)
     table: list[str] = []
     results: Row = {"ceilings": str(ceilings)}
     size = model_size(SHAPES[options.shape])

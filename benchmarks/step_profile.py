@@ -6,8 +6,9 @@ the plans were launched:
     plans    [ 8192 prompt tokens | 16 rows decode, 8176 prompt tokens | 512 rows decode | ... ]
     device   [ kernels ...... ids | kernels ...................... ids | graph ...... ids | ... ]
 
-A step without a sample copies nothing and is counted with the one behind it. The profiler slows launches, so eager
-steps look longer between their kernels than they are without it; kernels themselves do not.
+A step without a sample copies nothing and is counted with the one behind it. A kernel that is on the device while the
+one in front still runs (see `kernels/overlap.py`) counts from that one's end, so that the parts add up. The profiler
+slows launches, so eager steps look longer between their kernels than they are without it; kernels themselves do not.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ramify.runtime.protocol.plan import StepPlan
 from ramify.runtime.protocol.tokens import unpack
 
 CLASSES: dict[str, tuple[str, ...]] = {
-    "decode attention": ("_decode_segments", "_merge_segments"),
+    "decode attention": ("_decode_segments", "_merge_segments", "_prefix_segments"),
     "prompt attention": ("flash", "fmha", "_prompt_attention"),
     "norms": ("_rms_norm",),
     "rotary, KV write": ("_rotate",),
@@ -116,9 +117,11 @@ def cut(spans: Sequence[Span], steps: Iterable[Step]) -> list[Measured]:
         begin = end
         measured = Measured(step, gap, 0.0, 0.0)
         for start, stop, name in piece:
-            busy += max(0.0, stop - max(start, end))
+            # A kernel that waits beside the one in front of it counts from that one's end.
+            alone = max(0.0, stop - max(start, end))
+            busy += alone
             end = max(end, stop)
-            measured.classes[class_of(name)] += stop - start
+            measured.classes[class_of(name)] += alone
         measured.span, measured.busy, reached = end - begin, busy, end
         out.append(measured)
     return out
@@ -170,8 +173,10 @@ def report(title: str, measured: Sequence[Measured], spans: Sequence[Span], line
     few = sum(m.step.chunk_tokens <= 256 for _, m in odd)
     out.append(f"  eager steps: {len(odd)}, of one prompt token: {ones}, of at most 256: {few}")
     times: dict[str, list[float]] = defaultdict(list)
+    end = 0.0
     for start, stop, name in spans:
-        times[name].append(stop - start)
+        times[name].append(max(0.0, stop - max(start, end)))
+        end = max(end, stop)
     for name, parts in sorted(times.items(), key=lambda item: -sum(item[1]))[:22]:
         out.append(
             f"  {100 * sum(parts) / total / 1e3:5.1f}%  {sum(parts) / len(parts):8.2f} us x {len(parts):6d}  "

@@ -50,11 +50,13 @@ SCHEMA: Row = {
 
 @dataclass
 class Out:
-    """One request's answer: generated ids, seconds to the first one, prompt tokens served from the prefix cache."""
+    """One request's answer: generated ids, seconds to the first one, prompt tokens served from the prefix cache, and
+    whether a stop token ended it, which is not among the ids."""
 
     tokens: list[int]
     ttft: float | None = None
     cached: int | None = None
+    stopped: bool = False
 
 
 class EngineMissing(ImportError):
@@ -212,43 +214,47 @@ def w4(engine: Adapter, seed: int = 4, schema: Row = SCHEMA) -> Row:
     }
 
 
-def w4u(engine: Adapter, seed: int = 4) -> Row:
-    """w4 with maxLength taken off the strings (outputs may then run into the 256-token limit)."""
+def w4_schema() -> Row:
+    return SCHEMA
+
+
+def w4u_schema() -> Row:
+    """That of w4 with maxLength taken off the strings (outputs may then run into the limit)."""
 
     def strip(x: Any) -> Any:
         return {key: strip(value) for key, value in x.items() if key != "maxLength"} if isinstance(x, dict) else x
 
-    return w4(engine, seed, strip(SCHEMA))
+    schema: Row = strip(SCHEMA)
+    return schema
+
+
+def w4i_schema() -> Row:
+    """No free string: enums, bounded integers, booleans, an array of enums, a nested object."""
+    colours = _pick("red", "green", "blue", "yellow", "violet")
+    return _object(
+        kind=_pick("invoice", "receipt", "statement", "order"),
+        currency=_pick("EUR", "USD", "GBP", "JPY", "CHF"),
+        age=_range(999),
+        score=_range(100000),
+        level=_pick(*_WORDS),
+        active={"type": "boolean"},
+        tags=_array(colours, 3, 8),
+        address=_object(zip=_range(99999), floor=_range(99), country=_pick("DE", "FR", "IT", "ES")),
+    )
+
+
+def w4u(engine: Adapter, seed: int = 4) -> Row:
+    """w4 with maxLength taken off the strings."""
+    return w4(engine, seed, w4u_schema())
 
 
 def w4i(engine: Adapter, seed: int = 4) -> Row:
-    """w4 with no free string: enums, bounded integers, booleans, an array of enums, a nested object."""
+    """w4 with no free string."""
+    return w4(engine, seed, w4i_schema())
 
-    def pick(*values: str) -> Row:
-        return {"enum": list(values)}
 
-    def number(high: int) -> Row:
-        return {"type": "integer", "minimum": 0, "maximum": high}
-
-    colours = pick("red", "green", "blue", "yellow", "violet")
-    address = {"zip": number(99999), "floor": number(99), "country": pick("DE", "FR", "IT", "ES")}
-    properties: Row = {
-        "kind": pick("invoice", "receipt", "statement", "order"),
-        "currency": pick("EUR", "USD", "GBP", "JPY", "CHF"),
-        "age": number(999),
-        "score": number(100000),
-        "level": pick(*_WORDS),
-        "active": {"type": "boolean"},
-        "tags": {"type": "array", "items": colours, "minItems": 3, "maxItems": 8},
-        "address": {
-            "type": "object",
-            "properties": address,
-            "required": list(address),
-            "additionalProperties": False,
-        },
-    }
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    return w4(engine, seed, schema)
+def _pick(*values: str) -> Row:
+    return {"enum": list(values)}
 
 
 _SURNAMES = ("Kowalska", "Okafor", "Lindqvist", "Tanaka", "Moreau", "Haddad", "Silva", "Novak")

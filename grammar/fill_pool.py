@@ -62,10 +62,17 @@ class MaskPool:
             thread.start()
 
     def fill(self, requests: Sequence[MaskRequest], out_RW: MaskRows, patience: float) -> Filled:
-        if not requests:
+        missing = []
+        for index, request in enumerate(requests):
+            known = request.state.known_mask()
+            if known is None:
+                missing.append(index)
+            else:
+                out_RW[index] = known
+        if not missing:
             return Filled()
-        batch = _Batch(requests, out_RW)
-        for _ in range(min(self._num_steps, len(requests))):
+        batch = _Batch(requests, missing, out_RW)
+        for _ in range(min(self._num_steps, len(missing))):
             self._steps.put(batch)
         batch.done.wait(patience)
         filled, unclaimed = batch.end()
@@ -104,26 +111,27 @@ class MaskPool:
 
 
 class _Batch:
-    """One step's requests, while threads fill them.
+    """One step's requests, while threads fill those that are `wanted`.
 
     Attributes:
         done: set when every row is there.
     """
 
-    def __init__(self, requests: Sequence[MaskRequest], out_RW: MaskRows) -> None:
+    def __init__(self, requests: Sequence[MaskRequest], wanted: Sequence[int], out_RW: MaskRows) -> None:
         self.requests = requests
+        self._wanted = wanted
         self.done = threading.Event()
         self._out_RW = out_RW
         self._next = count()
         self._lock = threading.Lock()
-        self._missing = set(range(len(requests)))
+        self._missing = set(wanted)
         self._errors: dict[int, RamifyError] = {}
         self._ended = False
 
     def claim(self) -> int | None:
         """The next row that nobody has; None if there is none. One step of the counter is atomic."""
-        index = next(self._next)
-        return index if index < len(self.requests) else None
+        place = next(self._next)
+        return self._wanted[place] if place < len(self._wanted) else None
 
     def take(self, index: int, made: MaskMade) -> bool:
         """Put a row in its place; False if it is late."""

@@ -16,6 +16,9 @@ import numpy as np
 from ..errors import InvalidRequest, InvalidSchema, RamifyError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .mask_cache import MaskMemory
     from .state import GrammarState, MaskRow, MaskRows
     from .vocabulary import Vocabulary
 
@@ -28,9 +31,12 @@ class Matcher(Protocol):
     Every method raises `InvalidSchema` where the library failed or went beyond a limit, and nothing else.
     """
 
-    @property
-    def filler(self) -> RowFiller:
-        """What fills this matcher's rows; matchers that share one are filled in one call."""
+    def fill(self, row: MaskRow) -> None:
+        """Write all words of `row`: text tokens that may follow, stop tokens if accepting.
+
+        Called from any thread, one at a time, and without the interpreter lock where it takes long. Bits past
+        `Vocabulary.width` may hold anything. Raises `dead_end()` where no token may follow.
+        """
         ...
 
     def consume(self, token_id: int) -> bool:
@@ -49,33 +55,24 @@ class Matcher(Protocol):
         """The bytes that must follow, b"" if none or unknown. Not asked where `accepting()`."""
         ...
 
+    def remaining(self) -> int:
+        """Bytes that must still come, at least. Not asked where `accepting()`."""
+        ...
+
     def accepting(self) -> bool:
         """The text so far is a whole value of the grammar."""
         ...
 
 
-class RowFiller(Protocol):
-    """Fills mask rows for the matchers of one backend."""
-
-    def fill(self, matchers: Sequence[Any], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
-        """Write all words of row `rows[i]` for `matchers[i]`: text tokens that may follow, stop tokens if accepting.
-
-        Bits past `Vocabulary.width` may hold anything, and so may a row with an error.
-
-        Returns:
-            For each matcher None or its error: `dead_end()` where no token may follow.
-        """
-        ...
-
-
 class MatcherState:
-    """A `GrammarState` over a backend's `Matcher`."""
+    """A `GrammarState` over a backend's `Matcher`; with a memory it makes no mask that was made before."""
 
-    __slots__ = ("_num_text", "_terminated", "matcher", "vocabulary")
+    __slots__ = ("_memory", "_num_text", "_terminated", "matcher", "vocabulary")
 
-    def __init__(self, matcher: Matcher, vocabulary: Vocabulary) -> None:
+    def __init__(self, matcher: Matcher, vocabulary: Vocabulary, memory: MaskMemory | None = None) -> None:
         self.matcher = matcher
         self.vocabulary = vocabulary
+        self._memory = memory
         self._num_text = 0
         self._terminated = False
 
@@ -92,10 +89,28 @@ class MatcherState:
         return self._terminated
 
     def fill_mask(self, row: MaskRow) -> bool:
-        (error,) = fill_masks([self], row[None])
-        if error is not None:
-            raise error
+        _check_row(row, self.vocabulary.words)
+        if self._terminated:
+            row.fill(0)
+            return True
+        if (known := self.known_mask()) is not None:
+            row[:] = known
+        else:
+            self._make_mask(row)
         return bool(row[0] != -1 or (row != -1).any())
+
+    def known_mask(self) -> MaskRow | None:
+        return self._memory.mask() if self._memory is not None and not self._terminated else None
+
+    def _make_mask(self, row: MaskRow) -> None:
+        try:
+            self.matcher.fill(row)
+        except InvalidSchema:
+            row.fill(0)
+            raise
+        row[-1] &= self.vocabulary.last_word
+        if self._memory is not None:
+            self._memory.keep(row)
 
     def accept(self, token_id: int) -> bool:
         vocabulary = self.vocabulary
@@ -109,6 +124,8 @@ class MatcherState:
         if not self.matcher.consume(token_id):
             return False
         self._num_text += 1
+        if self._memory is not None:
+            self._memory.accept(token_id)
         return True
 
     def rollback(self, num_tokens: int) -> None:
@@ -122,14 +139,20 @@ class MatcherState:
         num_text = num_tokens - self._terminated
         if num_text:
             self.matcher.rollback(num_text)
+            if self._memory is not None:
+                self._memory.rollback(num_text)
             self._num_text -= num_text
         self._terminated = False
 
     def fork(self) -> MatcherState:
-        fork = MatcherState(self.matcher.copy(), self.vocabulary)
+        memory = self._memory.fork() if self._memory is not None else None
+        fork = MatcherState(self.matcher.copy(), self.vocabulary, memory)
         fork._num_text = self._num_text
         fork._terminated = self._terminated
         return fork
+
+    def remaining_bytes(self) -> int:
+        return 0 if self.completed else self.matcher.remaining()
 
     def forced_text(self) -> bytes:
         return b"" if self.completed else self.matcher.forced()
@@ -153,47 +176,32 @@ def fill_masks(states: Sequence[GrammarState], out_RW: MaskRows) -> list[RamifyE
     """
     if len({id(state) for state in states}) < len(states):
         raise InvalidRequest("a grammar state stands twice in a batch", hint="fork it")
-    errors: list[RamifyError | None] = [None] * len(states)
-    by_filler: dict[RowFiller, list[tuple[int, MatcherState]]] = {}
-    words = -1
-    for row, state in enumerate(states):
+    if states and (out_RW.ndim != 2 or len(out_RW) < len(states)):
+        raise _wrong_buffer(f"int32[{len(states)} or more, words]", out_RW)
+    for state, row in zip(states, out_RW, strict=False):
         if isinstance(state, MatcherState):
-            if state.vocabulary.words != words:
-                words = state.vocabulary.words
-                _check_buffer(out_RW, len(states), words)
-            if state.terminated:
-                out_RW[row] = 0
-            else:
-                by_filler.setdefault(state.matcher.filler, []).append((row, state))
-        else:
-            errors[row] = _fill_alone(state, out_RW[row])
-    for filler, members in by_filler.items():
-        rows = [row for row, _ in members]
-        found = filler.fill([state.matcher for _, state in members], out_RW, rows)
-        out_RW[rows, -1] &= members[0][1].vocabulary.last_word
-        for row, error in zip(rows, found, strict=True):
-            if error is not None:
-                errors[row] = error
-                out_RW[row] = 0
-    return errors
+            _check_row(row, state.vocabulary.words)
+    return [_fill_alone(state, row) for state, row in zip(states, out_RW, strict=False)]
 
 
 def _fill_alone(state: GrammarState, row: MaskRow) -> RamifyError | None:
     try:
         state.fill_mask(row)
     except RamifyError as error:
-        row.fill(0)
+        row.fill(0)  # a state of another kind may have left anything there
         return error
     return None
 
 
-def _check_buffer(out_RW: MaskRows, rows: int, words: int) -> None:
-    """The libraries write through a bare pointer: the buffer must be what they take it for."""
-    fits = out_RW.ndim == 2 and out_RW.shape[1] == words and len(out_RW) >= rows
-    if fits and out_RW.dtype == np.int32 and out_RW.flags.c_contiguous:
-        return
-    raise InvalidRequest(
-        f"masks need a contiguous int32[{rows} or more, {words}], got {out_RW.dtype}{list(out_RW.shape)}",
+def _check_row(row: MaskRow, words: int) -> None:
+    """The libraries write through a bare pointer: the row must be what they take it for."""
+    if row.shape != (words,) or row.dtype != np.int32 or not row.flags.c_contiguous:
+        raise _wrong_buffer(f"int32[{words}]", row)
+
+
+def _wrong_buffer(wanted: str, got: NDArray[Any]) -> InvalidRequest:
+    return InvalidRequest(
+        f"masks need a contiguous {wanted}, got {got.dtype}{list(got.shape)}",
         hint="allocate the buffer as int32[rows, ceil(logits width / 32)]",
     )
 

@@ -76,10 +76,12 @@ class SegmentReader:
 
     Attributes:
         segments: the segments that are closed, those inside of an open tag apart.
+        json_begin: where the JSON began that is being read, in characters; None outside of JSON.
     """
 
     def __init__(self, spec: StructuralTag) -> None:
         self.segments: list[Segment] = []
+        self.json_begin: int | None = None
         self._text = ""
         self._at = 0
         self._ended = False
@@ -237,6 +239,11 @@ class SegmentReader:
     def _content(self, content: Content | AnyText, follow: tuple[str, ...], ends: bool) -> _Reading:
         """A text of its own: to the first mark of `follow` that leaves it whole, or to the end."""
         begin = self._at
+        self.json_begin = begin if isinstance(content, JsonSchema) else None
+        yield from self._content_from(begin, content, follow, ends)
+        self.json_begin = None
+
+    def _content_from(self, begin: int, content: Content | AnyText, follow: tuple[str, ...], ends: bool) -> _Reading:
         if isinstance(content, Choices) and fixed_options(content):
             if (mark := (yield from self._follows(content.options))) is None:
                 self._fail("none of the choices")

@@ -17,11 +17,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import InvalidRequest, InvalidSchema
+from ..errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from .matcher import RowFiller
-    from .state import MaskRows
+    from .state import MaskRow
 
 
 class Branch(NamedTuple):
@@ -160,9 +159,11 @@ class TrieMatcher:
         self._tokens = tokens
         self._nodes = [0]  # from the root to where it is
 
-    @property
-    def filler(self) -> RowFiller:
-        return _FILLER
+    def fill(self, row: MaskRow) -> None:
+        row.fill(0)
+        words = row.view("uint32")
+        for token_id in self.allowed():
+            words[token_id // 32] |= 1 << token_id % 32
 
     def consume(self, token_id: int) -> bool:
         node = self._trie.following(self._nodes[-1]).get(token_id)
@@ -186,29 +187,27 @@ class TrieMatcher:
             text += self._tokens[token]
         return text
 
+    def remaining(self) -> int:
+        """The bytes of the shortest way from here to an end."""
+        best, pending = -1, [(self._nodes[-1], 0)]
+        while pending:
+            node, length = pending.pop()
+            if 0 <= best <= length:
+                continue
+            if self._trie.ends(node):
+                best = length
+                continue
+            pending += [
+                (below, length + len(self._tokens[token])) for token, below in self._trie.following(node).items()
+            ]
+        return best
+
     def accepting(self) -> bool:
         return self._trie.ends(self._nodes[-1])
 
     def allowed(self) -> list[int]:
         """The ids that may come next, stop ids among them where a choice ends."""
         return [*self._trie.following(self._nodes[-1]), *(self._trie.stop_ids if self.accepting() else ())]
-
-
-class TrieFiller:
-    """A `RowFiller` for matchers of any trie."""
-
-    def fill(
-        self, matchers: Sequence[TrieMatcher], out_RW: MaskRows, rows: Sequence[int]
-    ) -> list[InvalidSchema | None]:
-        words_RW = out_RW.view("uint32")
-        for matcher, row in zip(matchers, rows, strict=True):
-            words_RW[row] = 0
-            for token_id in matcher.allowed():
-                words_RW[row, token_id // 32] |= 1 << token_id % 32
-        return [None] * len(rows)
-
-
-_FILLER = TrieFiller()
 
 
 def _logsumexp(values: Sequence[float]) -> float:

@@ -1,7 +1,8 @@
 """Validates a finished value against its schema, where the mask could not enforce all of it (`strict=False`).
 
 The judge is `jsonschema`, but patterns are searched under a clock: one that the mask could not follow may also be one
-that a backtracking matcher never ends on.
+that a backtracking matcher never ends on. A schema can make the judge itself walk for ever (two references to the part
+before, forty times), so an engine calls `check_value` in a vetting worker alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from .spec import Format, GrammarSpec, JsonSchema, StructuralTag, parts_of
 
 _SECONDS = 0.25
 _MAX_ERRORS = 8
+
+
+def is_validated(spec: GrammarSpec | None) -> bool:
+    """Whether finished texts of this grammar must be validated: its mask may not enforce all of it."""
+    return isinstance(spec, JsonSchema) and not spec.strict
 
 
 def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
@@ -68,12 +74,11 @@ def _check_parts(spec: StructuralTag, text: str) -> OutputInvalid | None:
     while segments:
         segment = segments.pop(0)
         segments[:0] = segment.inside
-        if (
-            isinstance(segment.content, JsonSchema)
-            and (error := check_value(segment.content, segment.text)) is not None
-        ):
-            error.where = f"{segment.tag or 'text'} at character {segment.begin}: {error.where}"
-            return error
+        if isinstance(segment.content, JsonSchema):
+            invalid = check_value(segment.content, segment.text)
+            if invalid is not None:
+                invalid.where = f"{segment.tag or 'text'} at character {segment.begin}: {invalid.where}"
+                return invalid
     return None
 
 

@@ -20,45 +20,52 @@ from .state import CompiledGrammar, GrammarPlan, PlanningBackend
 from .vetting_pool import VettingPool
 
 _COUNTED = re.compile(r"\{(\d+)(?:,(\d*))?\}")
-_BRANCHING = re.compile(r'"(?:allOf|anyOf|oneOf|not|if|dependencies|dependentSchemas|\$ref|uniqueItems)"')
-_LENGTHS = re.compile(r'"(?:min|max)(?:Length|Items|Properties)"\s*:\s*(\d{5,})')
+_BRANCHING = re.compile(r'"(?:anyOf|\$ref|\$dynamicRef|\$recursiveRef)"')
+_MULTIPLYING = re.compile(
+    r'"(?:allOf|oneOf|not|if|uniqueItems|contains|propertyNames|patternProperties|(?:min|max)Properties|depend\w*|uneval\w*)"'
+)
+_LENGTHS = re.compile(r'"(?:min|max)(?:Length|Items)"\s*:\s*(\d{5,})')
 _PATTERN = re.compile(r'"pattern"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 def is_small(spec: GrammarSpec) -> bool:
     """Whether a grammar is under bounds within which compiling was never seen to take long.
 
-    A schema of at most 8 KiB with at most 32 keywords that branch or refer, at most 16 patterns of at most 128
-    characters (of 1,300 it took 15 s), no count of five digits and no counted quantifier above 64; an expression of at
-    most 64 characters with no counted quantifier above 64 and no group; at most 256 choices in 8 KiB.
+    A schema of at most 4 KiB with at most 100 objects, at most 8 keywords that branch or refer, none that are rewritten
+    into many parts, at most 8 patterns, no count of five digits, and no character spelled as an escape, which could
+    hide a keyword; a pattern of at most 64 characters with no group, at most 4 classes and no counted quantifier above
+    64; at most 256 choices in 8 KiB. (Within twice to eight times these bounds there were schemas that took 3 s.)
     """
     match spec:
         case JsonSchema(schema):
+            patterns = _PATTERN.findall(schema)
             return (
-                len(schema) <= 8 * 1024
-                and schema.count("{") <= 400
-                and len(_BRANCHING.findall(schema)) <= 32
-                and _patterns_are_small(schema)
+                len(schema) <= 4 * 1024
+                and schema.count("{") <= 100
+                and len(_BRANCHING.findall(schema)) <= 8
+                and _MULTIPLYING.search(schema) is None
                 and _LENGTHS.search(schema) is None
-                and "patternProperties" not in schema
-                and _counts_are_small(schema)
+                and "\\u" not in schema
+                and schema.count('"pattern"') == len(patterns) <= 8
+                and all(map(_is_small_pattern, patterns))
             )
         case Regex(pattern):
-            return len(pattern) <= 64 and "(" not in pattern and _counts_are_small(pattern)
+            return _is_small_pattern(pattern)
         case Choices(options):
             return len(options) <= 256 and sum(map(len, options)) <= 8 * 1024
         case _:
             return False
 
 
-def _patterns_are_small(schema: str) -> bool:
-    patterns = _PATTERN.findall(schema)
-    return schema.count('"pattern"') == len(patterns) <= 16 and all(len(pattern) <= 128 for pattern in patterns)
-
-
-def _counts_are_small(text: str) -> bool:
-    return all(
-        len(low) <= 2 and len(high) <= 2 and max(int(low), int(high or 0)) <= 64 for low, high in _COUNTED.findall(text)
+def _is_small_pattern(pattern: str) -> bool:
+    return (
+        len(pattern) <= 64
+        and "(" not in pattern
+        and pattern.replace("\\\\", "\\").count("\\") + pattern.count("[^") <= 4
+        and all(
+            len(low) <= 2 and len(high) <= 2 and max(int(low), int(high or 0)) <= 64
+            for low, high in _COUNTED.findall(pattern)
+        )
     )
 
 

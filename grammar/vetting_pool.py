@@ -17,21 +17,35 @@ import threading
 import time
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import EngineUnavailable, ErrorInfo, InvalidSchema, Overloaded, RamifyError, from_info
+from ..errors import EngineUnavailable, ErrorInfo, InvalidSchema, OutputInvalid, Overloaded, RamifyError, from_info
 from .limits import DEFAULT_LIMITS, DEFAULT_VETTING, GrammarLimits, VettingLimits
 from .spec import GrammarSpec
 from .state import GrammarPlan
-from .vetting_wire import Answer, Answered, Channel, Drop, FromServer, Job, Planned, Ready, Start, Task, encode
+from .vetting_wire import (
+    Answer,
+    Answered,
+    Channel,
+    Checked,
+    Drop,
+    Failed,
+    FromServer,
+    Job,
+    Planned,
+    Ready,
+    Start,
+    Task,
+    encode,
+)
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _COMMAND = (sys.executable, "-P", "-c", f"from {__package__}.vetting_server import main; main()")
-_MAX_TASK = 1 << 20
+_MAX_TASK = 16 << 20
 _PATIENCE = 2.0
 """Seconds beyond its own limits after which the server counts as stuck."""
 _GOODBYE = 2.0
@@ -39,7 +53,7 @@ _GOODBYE = 2.0
 
 
 class VettingPool:
-    """Plans grammars over one vocabulary in processes that may die. Thread-safe."""
+    """Plans grammars over one vocabulary, and validates texts, in processes that may die. Thread-safe."""
 
     def __init__(
         self,
@@ -86,27 +100,52 @@ class VettingPool:
             waited too long for a worker, or the server was lost), `EngineUnavailable` (the pool was closed).
         """
         future: Future[GrammarPlan] = Future()
+        self._ask(Task(spec), owner, future)
+        return future
+
+    def check(self, spec: GrammarSpec, text: str, owner: str = "") -> Future[RamifyError | None]:
+        """Validate a finished text in a worker; see `validate.check_value`.
+
+        Args:
+            spec: the grammar that the text was generated under.
+            text: the whole text.
+            owner: whose it is; owners take turns.
+
+        Returns:
+            What is wrong with it, None if nothing is. It never raises: a text that could not be validated is wrong.
+        """
+        outcome: Future[RamifyError | None] = Future()
+        future: Future[RamifyError | None] = Future()
+
+        def settle(found: Future[RamifyError | None]) -> None:
+            error = found.exception()
+            if error is None:
+                outcome.set_result(found.result())
+            else:
+                hint = error.hint if isinstance(error, RamifyError) else ""
+                outcome.set_result(OutputInvalid(f"the value was not validated: {error.args[0]}", hint=hint))
+
+        self._ask(Task(spec, text), owner, future)
+        future.add_done_callback(settle)
+        return outcome
+
+    def _ask(self, task: Task, owner: str, future: Future[Any]) -> None:
+        """Send a task; whatever goes wrong goes into the future."""
         try:
-            task = encode(Task(spec))
-            if len(task) > _MAX_TASK:
+            frame = encode(task)
+            if len(frame) > _MAX_TASK:
                 raise InvalidSchema(
-                    f"the grammar's text: {len(task)} bytes, the limit is {_MAX_TASK}",
+                    f"the grammar's text: {len(frame)} bytes, the limit is {_MAX_TASK}",
                     where="#",
                     hint="make it smaller",
                 )
             with self._lock:
-                self._started().ask(task, owner, future)
+                self._started().ask(frame, owner, future)
         except UnicodeEncodeError:
-            future.set_exception(
-                InvalidSchema(
-                    "the grammar is not Unicode text: it holds half of a surrogate pair",
-                    where="#",
-                    hint="correct the text",
-                )
-            )
+            what = "the grammar is not Unicode text: it holds half of a surrogate pair"
+            future.set_exception(InvalidSchema(what, where="#", hint="correct the text"))
         except RamifyError as error:
             future.set_exception(error)
-        return future
 
     def plan(self, spec: GrammarSpec, owner: str = "") -> GrammarPlan:
         """`submit`, waiting for the answer on the caller's thread; raises what the future holds."""
@@ -130,10 +169,10 @@ class VettingPool:
                 list(vocabulary.tokens),
                 sorted(vocabulary.stop_ids),
                 vocabulary.width,
+                dict(vocabulary.control),
                 self._backend,
                 self._grammar_limits,
                 self._limits,
-                dict(vocabulary.control),
             )
             try:
                 self._server = _Server(encode(start), self._limits)
@@ -170,7 +209,7 @@ class _Server:
         self._channel = Channel(ours)
         self._lock = threading.Lock()
         self._outbox = [start]
-        self._pending: dict[int, tuple[Future[GrammarPlan], float]] = {}  # and when the server counts as stuck
+        self._pending: dict[int, tuple[Future[Any], float]] = {}  # and when the server counts as stuck
         self._numbers = itertools.count()
         self._is_closing = False
         self._wake, self._woken = socket.socketpair()
@@ -182,7 +221,7 @@ class _Server:
     def num_pending(self) -> int:
         return len(self._pending)
 
-    def ask(self, task: bytes, owner: str, future: Future[GrammarPlan]) -> None:
+    def ask(self, task: bytes, owner: str, future: Future[Any]) -> None:
         """Send a task; the future gets its end."""
         now = time.monotonic()
         patience = self._limits.queue_seconds + self._limits.wall_seconds + _PATIENCE
@@ -205,7 +244,7 @@ class _Server:
         self._notify()
         self._thread.join()
 
-    def _drop(self, number: int, future: Future[GrammarPlan]) -> None:
+    def _drop(self, number: int, future: Future[Any]) -> None:
         """A future is done; if it was cancelled, its job need not be."""
         if future.cancelled():
             with self._lock:
@@ -260,7 +299,7 @@ class _Server:
                 with self._lock:
                     future, _ = self._pending.pop(message.number, (None, 0.0))
                 if future is not None:
-                    _settle(future, _outcome(answer))
+                    _settle(future, answer)
             else:
                 self.is_ready = True
 
@@ -284,17 +323,19 @@ class _Server:
             _settle(future, _closed() if self._is_closing else _lost())
 
 
-def _outcome(answer: Answer) -> GrammarPlan | RamifyError:
-    return answer.plan if isinstance(answer, Planned) else from_info(ErrorInfo(*answer.error))
-
-
-def _settle(future: Future[GrammarPlan], outcome: GrammarPlan | RamifyError) -> None:
+def _settle(future: Future[Any], outcome: Answer | RamifyError) -> None:
+    """Give a future its end: a plan, what is wrong with a text, or an exception."""
     if not future.set_running_or_notify_cancel():
         return
-    if isinstance(outcome, RamifyError):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+    match outcome:
+        case Planned(plan):
+            future.set_result(plan)
+        case Checked(error):
+            future.set_result(None if error is None else from_info(ErrorInfo(*error)))
+        case Failed(error):
+            future.set_exception(from_info(ErrorInfo(*error)))
+        case _:
+            future.set_exception(outcome)
 
 
 def _closed() -> EngineUnavailable:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -36,6 +37,8 @@ from .vocabulary import Vocabulary
 _REAP_SECONDS = 0.02
 _FORK_SECONDS = 0.5
 _CPU_SIGNALS = (signal.SIGXCPU, signal.SIGPROF)
+_VALIDATORS = ("jsonschema", "regex", "referencing.exceptions")
+"""What `validate.py` imports when it is called: too late in a worker, whose time is limited."""
 _SIMPLER = "make the grammar smaller or simpler"
 
 
@@ -77,6 +80,8 @@ def _loaded(start: Start) -> PlanningBackend:
     def load() -> None:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), start.limits.niceness)
+        for name in _VALIDATORS:
+            importlib.import_module(name)
         vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width, start.control)
         loaded.append(_backend(vocabulary, start.backend, start.grammar_limits))
 
@@ -187,7 +192,7 @@ class _Server:
         """Answer first, then kill: an engine waits for the one and not for the other."""
         if worker.job is not None:
             del self._busy[worker.job]
-            what = f"compiling this grammar took more than {limit}"
+            what = f"this grammar took more than {limit}"
             self._answer(worker.job, Failed(("InvalidSchema", what, "#", _SIMPLER)))
         self._end(worker)
 

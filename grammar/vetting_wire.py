@@ -1,7 +1,7 @@
 """The frames between the engine, its vetting server and the server's workers: a length in four bytes, then msgpack.
 
-    engine  -- Start, Job, Drop -->     server  -- Task -->            worker
-    engine  <-- Ready, Answered ------  server  <-- Planned, Failed -- worker
+    engine  -- Start, Job, Drop -->  server  -- Task ------------------------->  worker
+    engine  <-- Ready, Answered ---  server  <-- Planned, Checked or Failed ---  worker
 
 All types are closed; nothing is ever unpickled. The server passes grammars and answers on as bytes.
 """
@@ -29,10 +29,10 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     tokens: list[bytes]
     stop_ids: list[int]
     width: int
+    control: dict[str, int]
     backend: str
     grammar_limits: GrammarLimits
     limits: VettingLimits
-    control: dict[str, int]
 
 
 class Job(msgspec.Struct, frozen=True, tag="job"):
@@ -58,9 +58,10 @@ class Drop(msgspec.Struct, frozen=True, tag="drop"):
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):
-    """A grammar to plan, as a worker sees it."""
+    """A grammar to plan, as a worker sees it; or, with a finished `text`, one to validate that against."""
 
     spec: GrammarSpec
+    text: str | None = None
 
 
 class Planned(msgspec.Struct, frozen=True, tag="planned"):
@@ -73,6 +74,12 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """It does not: the error as `ErrorInfo`."""
 
     error: tuple[str, str, str, str]
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """The text was validated: what is wrong with it as `ErrorInfo`, or None."""
+
+    error: tuple[str, str, str, str] | None
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -88,7 +95,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered"):
 
 ToServer: TypeAlias = Start | Job | Drop
 FromServer: TypeAlias = Ready | Answered
-Answer: TypeAlias = Planned | Failed
+Answer: TypeAlias = Planned | Checked | Failed
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -22,7 +22,8 @@ import msgspec
 from ..errors import RamifyError, to_info
 from .limits import VettingLimits
 from .state import PlanningBackend
-from .vetting_wire import MAX_FRAME, Answer, Channel, Failed, Planned, Task, encode
+from .validate import check_value
+from .vetting_wire import MAX_FRAME, Answer, Channel, Checked, Failed, Planned, Task, encode
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_PDEATHSIG = 1
@@ -43,6 +44,11 @@ def serve(sock: socket.socket, backend: PlanningBackend, limits: VettingLimits) 
 def _settle_in(niceness: int) -> None:
     with contextlib.suppress(OSError, AttributeError):  # Linux alone has it
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A session of its own: where Linux groups processes by session, `nice` counts inside a group alone, and what a
+    # worker uses would be taken from the engine's share.
+    os.setsid()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(niceness))
     with contextlib.suppress(OSError):
         os.nice(niceness)
     with contextlib.suppress(OSError):
@@ -55,7 +61,7 @@ def _answer(backend: PlanningBackend, frame: bytes, limits: VettingLimits) -> by
         with _held(limits):
             content = encode(_plan(backend, msgspec.msgpack.decode(frame, type=Task)))
     except MemoryError:
-        return encode(_beyond("compiling this grammar took more memory than it may"))
+        return encode(_beyond("this grammar took more memory than it may"))
     if len(content) > MAX_FRAME // 2:
         return encode(_beyond(f"compiled, this grammar takes {len(content) >> 20} MiB"))
     return content
@@ -78,6 +84,9 @@ def _held(limits: VettingLimits) -> Iterator[None]:
 
 def _plan(backend: PlanningBackend, task: Task) -> Answer:
     try:
+        if task.text is not None:
+            found = check_value(task.spec, task.text)
+            return Checked(None if found is None else to_info(found))
         return Planned(backend.plan(task.spec))
     except RamifyError as error:
         return Failed(to_info(error))

@@ -11,10 +11,10 @@ could come from that state.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Sequence
-from functools import cached_property
+import threading
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import llguidance
@@ -23,23 +23,27 @@ import numpy as np
 
 from ...errors import InvalidSchema, RamifyError, UnenforceableSchema
 from ..choices import check_choices
+from ..fill_pool import spare_processors
 from ..lark_check import read_lark
 from ..limits import DEFAULT_LIMITS, EXACT, GrammarLimits
+from ..mask_cache import MaskCache, MaskMemory
 from ..matcher import MatcherState, dead_end
 from ..narrow import narrow
+from ..place import Shape, read_shape
 from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
 from ..report import GrammarReport, Note
 from ..schema import SchemaNode, subschemas
+from ..shortest import shortest_bytes
 from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from ..state import GrammarPlan
 from ..structure import Value, prefixed, resolve
 from .llguidance_errors import refusal, runtime_refusal, text_refusal
-from .llguidance_structure import StructureWriter
+from .llguidance_structure import Pieces, StructureWriter
 from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
-    from ..state import MaskRows
+    from ..state import MaskRow
     from ..vocabulary import Vocabulary
 
 # One separator style, as json.dumps writes it; or any of JSON's blanks, at most eight together.
@@ -88,6 +92,8 @@ _SLICES = [
 # this many tokens the next request gets a lexer of its own, for a few milliseconds of compiling.
 _LONG_COUNT = re.compile(r'(?:max|min)Length":\d{3}|[{,~.]\d{3,}')
 _TOKENS_PER_LEXER = 5_000
+_STATES_PER_LEXER = 4
+"""States that may share a lexer before there is another one."""
 
 # The library does not say what it holds: grammars of 420 characters took 58 KiB each, before their lexers grew.
 _BASE_BYTES = 64 * 1024
@@ -100,42 +106,60 @@ class LLGuidanceBackend:
     name = "llguidance"
 
     def __init__(
-        self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS, *, num_threads: int | None = None
+        self, vocabulary: Vocabulary, limits: GrammarLimits = DEFAULT_LIMITS, *, max_lexers: int | None = None
     ) -> None:
         """
         Args:
             vocabulary: the tokenizer.
             limits: what a schema may cost.
-            num_threads: threads that fill masks, outside the interpreter lock; None is half the processors.
+            max_lexers: lexers of one grammar at most, so many of its states are filled at once; None is one for each
+                thread that fills masks.
         """
-        self._filler = _Filler(num_threads or max(1, (os.cpu_count() or 1) // 2))
+        self._max_lexers = max_lexers or spare_processors()
         self._vocabulary = vocabulary
         self._limits = limits
         self._tokenizer = llguidance.LLTokenizer(
             _TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids), slices=_SLICES
         )
         self._parser_limits = llguidance.LLParserLimits(**_PARSER_LIMITS)
+        self._masks = MaskCache(vocabulary)
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
         text, matcher, notes = self._start_any(spec)
-        return self._finish(spec.key(), _KINDS[type(spec)], matcher, text, notes)
+        return self._finish(spec.key(), _KINDS[type(spec)], matcher, text, notes, self._min_tokens(spec))
 
     def plan(self, spec: GrammarSpec) -> GrammarPlan:
         text, matcher, notes = self._start_any(spec)
         kind = _KINDS[type(spec)]
-        self._finish(spec.key(), kind, matcher, text, notes)
-        return GrammarPlan(spec.key(), self.name, f"{kind}:{text}", notes)
+        min_tokens = self._min_tokens(spec)
+        self._finish(spec.key(), kind, matcher, text, notes, min_tokens)
+        return GrammarPlan(spec.key(), self.name, f"{kind}:{text}", notes, min_tokens)
 
     def build(self, plan: GrammarPlan) -> LLGuidanceGrammar:
         kind, _, text = plan.source.partition(":")
         matcher = self._start(text, lambda reason: text_refusal(reason, kind))
-        return self._finish(plan.key, kind, matcher, text, plan.notes)
+        return self._finish(plan.key, kind, matcher, text, plan.notes, plan.min_tokens)
 
-    def _finish(self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...]) -> LLGuidanceGrammar:
+    def _min_tokens(self, spec: GrammarSpec) -> int:
+        pieces = Pieces(self._vocabulary)
+        longest = self._vocabulary.longest
+
+        def mark_bytes(mark: str) -> int:
+            return sum(longest if isinstance(piece, int) else len(piece.encode()) for piece in pieces.of(mark))
+
+        return -(-shortest_bytes(spec, self._limits, mark_bytes) // longest)
+
+    def _finish(
+        self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...], min_tokens: int
+    ) -> LLGuidanceGrammar:
+        def compile_again() -> Any:
+            return self._start(text, lambda reason: text_refusal(reason, kind))
+
         report = GrammarReport(self.name, notes)
-        grammar = LLGuidanceGrammar(key, kind, matcher, self._filler, self._vocabulary, len(text), report)
-        if _LONG_COUNT.search(text):
-            grammar.tokens_left = _TOKENS_PER_LEXER
+        grammar = LLGuidanceGrammar(
+            key, kind, matcher, compile_again, text, self._vocabulary, self._masks, self._max_lexers, report
+        )
+        grammar.min_tokens = min_tokens
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -221,11 +245,13 @@ class LLGuidanceBackend:
 
 
 class LLGuidanceGrammar:
-    """A compiled grammar: a matcher at the start, which states are copied from.
+    """A compiled grammar: lexers, and matchers at the start that states are copied from.
 
-    Copies share one lexer, behind a lock inside the library: a state is made in a microsecond, and what the lexer built
-    for one request serves the next. The price is that a lexer which has outgrown its limit fails for all of them;
-    `healthy` then turns False, and the cache compiles anew.
+    Copies of a matcher share its lexer, behind a lock inside the library: what the lexer built for one request serves
+    the next, but of those who share one only one is filled at a time. So a grammar that has many states gets more
+    lexers, each made when a state is first used, on the thread that uses it. The price of sharing is that a lexer which
+    has outgrown its limit fails for all who share it; it gets no more states then. When no lexer is left, `healthy`
+    turns False, and the cache compiles anew.
     """
 
     backend = LLGuidanceBackend.name
@@ -234,45 +260,112 @@ class LLGuidanceGrammar:
         self,
         key: str,
         kind: str,
-        start: Any,
-        filler: _Filler,
+        matcher: Any,
+        compile_again: Callable[[], Any],
+        text: str,
         vocabulary: Vocabulary,
-        num_characters: int,
+        masks: MaskCache,
+        max_lexers: int,
         report: GrammarReport,
     ) -> None:
         self.key = key
         self.report = report
         self.kind = kind
-        self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * num_characters
-        self.healthy = True
-        self.tokens_left = -1  # below zero: no end
-        self.filler = filler
-        self._start = start
+        self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * len(text)
+        self._compile_again = compile_again
+        self.min_tokens = 0
         self._vocabulary = vocabulary
+        self._masks = masks
+        self._number = masks.grammar()
+        self._shape = _read_shape(text) if kind == _KINDS[JsonSchema] else None
+        self._tokens_per_lexer = _TOKENS_PER_LEXER if _LONG_COUNT.search(text) else -1
+        self._max_lexers = max_lexers
+        self._lexers = [_Lexer(matcher, self._tokens_per_lexer)]
+        self._last = self._lexers  # for those who come when none takes any more
+        self._num_making = 0
+        self._lock = threading.Lock()
+
+    @property
+    def healthy(self) -> bool:
+        return bool(self._lexers)
+
+    @property
+    def num_lexers(self) -> int:
+        """Lexers that take new states."""
+        return len(self._lexers)
 
     def state(self) -> MatcherState:
-        return MatcherState(_Matcher(self._start.deep_copy(), self), self._vocabulary)
+        memory = MaskMemory(self._masks, self._number, self._shape) if self._shape is not None else None
+        return MatcherState(_Matcher(self), self._vocabulary, memory)
+
+    def lexer(self) -> _Lexer:
+        """The lexer for a new state: the one with the fewest, or a new one if that has its share."""
+        with self._lock:
+            lexers = self._lexers or self._last
+            lexer = min(lexers, key=lambda lexer: len(lexer.users))
+            num_lexers = len(self._lexers) + self._num_making
+            if len(lexer.users) < _STATES_PER_LEXER or not 0 < num_lexers < self._max_lexers:
+                return lexer
+            self._num_making += 1
+        made = _Lexer(self._compile_again(), self._tokens_per_lexer)
+        with self._lock:
+            self._num_making -= 1
+            self._lexers.append(made)
+        return made
+
+    def retire(self, lexer: _Lexer) -> None:
+        """Give a lexer no more states."""
+        with self._lock:
+            self._last = [lexer]
+            self._lexers = [other for other in self._lexers if other is not lexer]
+
+
+class _Lexer:
+    """A matcher at the start, which states are copied from, with the lexer that all of them share.
+
+    Attributes:
+        tokens_left: after so many tokens it takes no more states; below zero: no end.
+        users: the matchers on it that somebody still holds.
+    """
+
+    __slots__ = ("start", "tokens_left", "users")
+
+    def __init__(self, start: Any, tokens_left: int) -> None:
+        self.start = start
+        self.tokens_left = tokens_left
+        self.users: weakref.WeakSet[_Matcher] = weakref.WeakSet()
 
 
 class _Matcher:
-    """`Matcher` over `llguidance.LLMatcher`."""
+    """`Matcher` over `llguidance.LLMatcher`, which is made when it is first used."""
 
-    __slots__ = ("_grammar", "library")
+    __slots__ = ("__weakref__", "_grammar", "_lexer", "_made")
 
-    def __init__(self, library: Any, grammar: LLGuidanceGrammar) -> None:
-        self.library = library
+    def __init__(self, grammar: LLGuidanceGrammar) -> None:
         self._grammar = grammar
+        self._lexer: _Lexer | None = None
+        self._made: Any = None
 
     @property
-    def filler(self) -> _Filler:
-        return self._grammar.filler
+    def library(self) -> Any:
+        """The library's matcher."""
+        if self._made is None:
+            self._join(self._grammar.lexer())
+            self._made = self._lexer_of().start.deep_copy()
+        return self._made
+
+    def fill(self, row: MaskRow) -> None:
+        self.library.unsafe_compute_mask_ptr(row.ctypes.data, row.nbytes)
+        # In the error state the row is a mask of the stop tokens.
+        self._check()
 
     def consume(self, token_id: int) -> bool:
         if self.library.try_consume_tokens([token_id]):
-            if self._grammar.tokens_left > 0:
-                self._grammar.tokens_left -= 1
-                if self._grammar.tokens_left == 0:
-                    self._grammar.healthy = False
+            lexer = self._lexer_of()
+            if lexer.tokens_left > 0:
+                lexer.tokens_left -= 1
+                if lexer.tokens_left == 0:
+                    self._grammar.retire(lexer)
             return True
         self._check()
         return False
@@ -282,7 +375,10 @@ class _Matcher:
         self._check()
 
     def copy(self) -> _Matcher:
-        return _Matcher(self.library.deep_copy(), self._grammar)
+        copy = _Matcher(self._grammar)
+        copy._made = self.library.deep_copy()
+        copy._join(self._lexer_of())
+        return copy
 
     def forced(self) -> bytes:
         text: bytes = self.library.compute_ff_bytes()
@@ -290,43 +386,32 @@ class _Matcher:
         # A control token is spelled here as the byte FF, which is in no text, and its id.
         return text.partition(b"\xff")[0]
 
+    def remaining(self) -> int:
+        return max(1, len(self.forced()))
+
     def accepting(self) -> bool:
         if self.library.is_accepting():
             return True
         self._check()
         return False
 
-    def failure(self) -> InvalidSchema | None:
-        """The error if the matcher is in its error state, in which it answers as if nothing were wrong."""
-        if not self.library.is_error():
-            return None
-        message = self.library.get_error()
-        if message.startswith("NoExtension"):
-            return dead_end()
-        self._grammar.healthy = False
-        return runtime_refusal(message, self._grammar.kind)
+    def _join(self, lexer: _Lexer) -> None:
+        self._lexer = lexer
+        lexer.users.add(self)
+
+    def _lexer_of(self) -> _Lexer:
+        assert self._lexer is not None
+        return self._lexer
 
     def _check(self) -> None:
-        if (error := self.failure()) is not None:
-            raise error
-
-
-class _Filler:
-    """`RowFiller` over the library's thread pool: one call a batch, without the interpreter lock."""
-
-    def __init__(self, num_threads: int) -> None:
-        self._num_threads = num_threads
-
-    @cached_property
-    def _executor(self) -> Any:
-        """Its threads start with the first mask: a process that forks must have none."""
-        return llguidance.LLExecutor(self._num_threads)
-
-    def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
-        targets = [(matcher.library, row) for matcher, row in zip(matchers, rows, strict=True)]
-        self._executor.unsafe_compute_mask_ptr(targets, out_RW.ctypes.data, 4 * out_RW.shape[1], len(out_RW))
-        # In the error state the row is a mask of the stop tokens, so every matcher is asked.
-        return [matcher.failure() for matcher in matchers]
+        """Raise what put the matcher into its error state, in which it answers as if nothing were wrong."""
+        if not self.library.is_error():
+            return
+        message = self.library.get_error()
+        if message.startswith("NoExtension"):
+            raise dead_end()
+        self._grammar.retire(self._lexer_of())
+        raise runtime_refusal(message, self._grammar.kind)
 
 
 def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
@@ -341,6 +426,14 @@ def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
         {"name": "value", "json_schema": schema},
     ]
     return msgspec.json.encode({"grammars": parts}).decode()
+
+
+def _read_shape(text: str) -> Shape | None:
+    """The shape of a grammar of `_grammar_text`; None where any whitespace may stand between its tokens."""
+    schema = msgspec.json.decode(text)["grammars"][1]["json_schema"]
+    if not isinstance(schema, dict) or schema["x-guidance"]["whitespace_flexible"]:
+        return None
+    return read_shape(schema)
 
 
 class _TokenTable:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,12 +28,13 @@ from ..merge import flatten
 from ..prepare import prepare, write_patterns
 from ..report import GrammarReport, Note
 from ..schema import subschemas
+from ..shortest import shortest_bytes
 from ..spec import Choices, GrammarSpec, JsonSchema
 from ..state import GrammarPlan
 from .xgrammar_text import write_choices
 
 if TYPE_CHECKING:
-    from ..state import MaskRows
+    from ..state import MaskRow
     from ..vocabulary import Vocabulary
 
 _MAX_WHITESPACE = 8
@@ -55,7 +55,6 @@ class XGrammarBackend:
         digits = limits.narrowing.fraction_digits and min(limits.narrowing.fraction_digits, _FRACTION_DIGITS)
         narrowing = replace(limits.narrowing, string_length=None, fraction_digits=digits)
         self._limits = replace(limits, narrowing=narrowing)
-        self._filler = _Filler()
         self._surrogates = _Surrogates(vocabulary)
         # A token without bytes is what the library takes for a control token; stop tokens come apart from the text.
         self._info = xgrammar.TokenizerInfo(
@@ -69,7 +68,7 @@ class XGrammarBackend:
 
     def compile(self, spec: GrammarSpec) -> XGrammarGrammar:
         source, notes = self._source(spec)
-        return self._finish(spec.key(), self._compile(source), notes)
+        return self._finish(spec.key(), self._compile(source), notes, self._min_tokens(spec))
 
     def plan(self, spec: GrammarSpec) -> GrammarPlan:
         source, notes = self._source(spec)
@@ -77,16 +76,21 @@ class XGrammarBackend:
         compiled = self._compile(source)
         if time.process_time() - begin > _WORTH_SERIALIZING:
             source = _Source("compiled", compiled.serialize_json())
-        self._finish(spec.key(), compiled, notes)
-        return GrammarPlan(spec.key(), self.name, f"{source.form}:{source.text}", notes)
+        min_tokens = self._min_tokens(spec)
+        self._finish(spec.key(), compiled, notes, min_tokens)
+        return GrammarPlan(spec.key(), self.name, f"{source.form}:{source.text}", notes, min_tokens)
 
     def build(self, plan: GrammarPlan) -> XGrammarGrammar:
         form, _, text = plan.source.partition(":")
-        return self._finish(plan.key, self._compile(_Source(form, text)), plan.notes)
+        return self._finish(plan.key, self._compile(_Source(form, text)), plan.notes, plan.min_tokens)
 
-    def _finish(self, key: str, compiled: Any, notes: tuple[Note, ...]) -> XGrammarGrammar:
+    def _min_tokens(self, spec: GrammarSpec) -> int:
+        return -(-shortest_bytes(spec, self._limits) // self._vocabulary.longest)
+
+    def _finish(self, key: str, compiled: Any, notes: tuple[Note, ...], min_tokens: int) -> XGrammarGrammar:
         report = GrammarReport(self.name, notes)
-        grammar = XGrammarGrammar(key, compiled, report, self._filler, self._vocabulary, self._surrogates)
+        grammar = XGrammarGrammar(key, compiled, report, self._vocabulary, self._surrogates)
+        grammar.min_tokens = min_tokens
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -148,13 +152,13 @@ class XGrammarGrammar:
 
     backend = XGrammarBackend.name
     healthy = True
+    min_tokens = 0
 
     def __init__(
         self,
         key: str,
         compiled: Any,
         report: GrammarReport,
-        filler: _Filler,
         vocabulary: Vocabulary,
         surrogates: _Surrogates,
     ) -> None:
@@ -163,34 +167,29 @@ class XGrammarGrammar:
         self.num_bytes: int = compiled.memory_size_bytes
         self._compiled = compiled
         self._vocabulary = vocabulary
-        self._filler = filler
         self._surrogates = surrogates
 
     def state(self) -> MatcherState:
-        matcher = _Matcher(xgrammar.GrammarMatcher(self._compiled), self._filler, self._surrogates, [False])
+        matcher = _Matcher(xgrammar.GrammarMatcher(self._compiled), self._surrogates, [False])
         return MatcherState(matcher, self._vocabulary)
 
 
 class _Matcher:
     """`Matcher` over `xgrammar.GrammarMatcher`, which is never given a stop token and so never terminates."""
 
-    __slots__ = ("_after_lead", "_filler", "_matcher", "_surrogates")
+    __slots__ = ("_after_lead", "_matcher", "_surrogates")
 
-    def __init__(self, matcher: Any, filler: _Filler, surrogates: _Surrogates, after_lead: list[bool]) -> None:
+    def __init__(self, matcher: Any, surrogates: _Surrogates, after_lead: list[bool]) -> None:
         self._matcher = matcher
-        self._filler = filler
         self._surrogates = surrogates
         self._after_lead = after_lead  # at the start and after each token: could a surrogate end here?
 
-    @property
-    def filler(self) -> _Filler:
-        return self._filler
-
-    def fill(self, out_RW: MaskRows, row: int) -> InvalidSchema | None:
-        self._matcher.fill_next_token_bitmask(out_RW, row)
+    def fill(self, row: MaskRow) -> None:
+        self._matcher.fill_next_token_bitmask(row[None], 0)
         if self._after_lead[-1]:
-            out_RW[row] &= self._surrogates.other_rows
-        return None if out_RW[row].any() else dead_end()
+            row &= self._surrogates.other_rows
+        if not row.any():
+            raise dead_end()
 
     def consume(self, token_id: int) -> bool:
         surrogates = self._surrogates
@@ -206,7 +205,7 @@ class _Matcher:
         del self._after_lead[-num_tokens:]
 
     def copy(self) -> _Matcher:
-        return _Matcher(self._matcher.fork(), self._filler, self._surrogates, self._after_lead.copy())
+        return _Matcher(self._matcher.fork(), self._surrogates, self._after_lead.copy())
 
     def forced(self) -> bytes:
         try:
@@ -216,16 +215,12 @@ class _Matcher:
             return b""
         return text.encode()
 
+    def remaining(self) -> int:
+        return max(1, len(self.forced()))
+
     def accepting(self) -> bool:
         completed: bool = self._matcher.is_completed()
         return completed
-
-
-class _Filler:
-    """`RowFiller` by one call a row: the library's own batch call took as long, and longer with threads."""
-
-    def fill(self, matchers: Sequence[_Matcher], out_RW: MaskRows, rows: Sequence[int]) -> list[InvalidSchema | None]:
-        return [matcher.fill(out_RW, row) for matcher, row in zip(matchers, rows, strict=True)]
 
 
 class _Surrogates:

@@ -121,6 +121,7 @@ def build_engine(options: EngineOptions) -> Engine:
                 backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting, limits)
             ),
             executor=executors[0],
+            check=vetting.check,
         )
     except BaseException:
         worker.close()

@@ -15,14 +15,17 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
+from typing import NamedTuple
 
 from ...errors import EngineUnavailable, ErrorInfo, RamifyError, to_info
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
+from ...grammar.spec import GrammarSpec
 from ...grammar.state import CompiledGrammar
+from ...grammar.validate import check_value
 from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey, RunEnded
 from ..core.step import Core
-from ..lowering.events import FromClient, Lowered, LoweringEvent
+from ..lowering.events import Checked, FromClient, GrammarNotes, Lowered, LoweringEvent
 from ..lowering.lowering import Lowering
 from ..protocol.graph import ClientMessage, EngineFailed
 from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
@@ -30,8 +33,24 @@ from .ports import ReplySink
 
 log = logging.getLogger("ramify.engine")
 
-_Handled = tuple[Lowered, list[tuple[NodeKey, Future[CompiledGrammar]]]]
-"""What lowering made of a batch, and the grammars that its gens wait for."""
+Checker = Callable[[GrammarSpec, str, str], Future[RamifyError | None]]
+"""Validates a finished text (grammar, text, whose it is): what is wrong with it, or None. Never raises."""
+
+
+class _Handled(NamedTuple):
+    """What lowering made of a batch, and the grammars and validations that its gens wait for."""
+
+    lowered: Lowered
+    compiles: list[tuple[NodeKey, Future[CompiledGrammar]]]
+    checks: list[tuple[NodeKey, Future[RamifyError | None]]]
+
+
+def check_here(spec: GrammarSpec, text: str, owner: str) -> Future[RamifyError | None]:
+    """A `Checker` for schemas that are trusted to end."""
+    future: Future[RamifyError | None] = Future()
+    future.set_result(check_value(spec, text))
+    return future
+
 
 Observer = Callable[[float, list[CoreInput], list[object]], None]
 """Sees each step's time, inbox and outbox; the simulation hashes them."""
@@ -47,6 +66,7 @@ class EngineLoop:
         compiler: compiles grammars off this loop.
         executor: runs lowering; at most one job at a time is submitted.
         observer: sees every step.
+        check: validates finished texts whose masks do not enforce all of their grammar.
     """
 
     def __init__(
@@ -57,6 +77,7 @@ class EngineLoop:
         compiler: GrammarCompiler,
         executor: Executor,
         observer: Observer | None = None,
+        check: Checker = check_here,
     ) -> None:
         self._core = core
         self._worker = worker
@@ -64,6 +85,7 @@ class EngineLoop:
         self._compiler = compiler
         self._executor = executor
         self._observer = observer
+        self._check = check
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._inbox: list[CoreInput] = []
@@ -120,7 +142,9 @@ class EngineLoop:
     def _handle(self, batch: list[LoweringEvent]) -> _Handled:
         """On the executor: lower, and ask for grammars, whose texts are read and digested here and not on the loop."""
         lowered = self._lowering.handle(batch)
-        return lowered, [(node, self._compiler.compile(spec, owner)) for node, spec, owner in lowered.compiles]
+        compiles = [(node, self._compiler.compile(spec, owner)) for node, spec, owner in lowered.compiles]
+        checks = [(node, self._check(spec, text, owner)) for node, spec, text, owner in lowered.checks]
+        return _Handled(lowered, compiles, checks)
 
     def _call(self, callback: Callable[[Future[_Handled]], None], future: Future[_Handled]) -> None:
         """Bring a finished job back to the loop; the loop may be closed already when the engine stops."""
@@ -130,7 +154,7 @@ class EngineLoop:
     def _lowered(self, future: Future[_Handled]) -> None:
         self._lowering_busy = False
         try:
-            lowered, compiles = future.result()
+            lowered, compiles, checks = future.result()
         except Exception as error:  # lowering guards each run by itself, so this is a fault of the engine
             self._fail(error)
             return
@@ -141,10 +165,17 @@ class EngineLoop:
         for node, compiled in compiles:
             self._compiles.setdefault(node[0], {})[node] = compiled
             compiled.add_done_callback(partial(self._grammar_done, node))
+        for node, checked in checks:
+            checked.add_done_callback(partial(self._check_done, node))
         if lowered.core:
             self._inbox.extend(lowered.core)
             self._wake.set()
         self._lower()
+
+    def _check_done(self, node: NodeKey, future: Future[RamifyError | None]) -> None:
+        error = future.result()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._lower, Checked(node, None if error is None else to_info(error)))
 
     def _grammar_done(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
         if future.cancelled():
@@ -155,7 +186,10 @@ class EngineLoop:
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
         self._compiles.get(node[0], {}).pop(node, None)
         try:
-            message = GrammarReady(node, future.result().state())
+            grammar = future.result()
+            message = GrammarReady(node, grammar.state(), min_tokens=grammar.min_tokens)
+            if notes := grammar.report.told():
+                self._lower(GrammarNotes(node, notes))
         except Exception as error:
             message = GrammarReady(node, None, to_info(error))
         self._inbox.append(message)

@@ -12,7 +12,7 @@ from ...grammar.vocabulary import Vocabulary
 from ..core import messages as core
 from ..protocol.graph import CloseRun, GraphDelta, RunClosed
 from ..protocol.sampling import SamplingParams
-from .events import FromClient, Lowered, LoweringEvent
+from .events import Checked, FromClient, GrammarNotes, Lowered, LoweringEvent
 from .run import LoweredRun
 from .run_lowering import RunLowering, Shared
 from .template import ChatTemplate
@@ -46,10 +46,16 @@ class Lowering:
 
     def handle(self, events: list[LoweringEvent]) -> Lowered:
         """Apply events in order. An error in one run ends that run or stream, never another."""
-        self._shared.out = out = Lowered([], [], [])
+        self._shared.out = out = Lowered([], [], [], [])
         for event in events:
             if isinstance(event, FromClient):
                 self._from_client(event)
+            elif isinstance(event, GrammarNotes):
+                if (run := self._runs.get(event.node[0])) is not None:
+                    run.run.nodes[event.node[1]].notes = event.notes
+            elif isinstance(event, Checked):
+                if (run := self._runs.get(event.node[0])) is not None:
+                    run.checked(event)
             else:
                 self._from_core(event)
         return out

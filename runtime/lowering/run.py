@@ -7,8 +7,10 @@ from collections import deque
 from typing import NamedTuple
 
 from ...errors import ErrorInfo
+from ...grammar.report import Note
+from ...grammar.spec import StructuralTag
 from ..core.messages import Ids, StreamKey
-from ..protocol.graph import Gen, GraphNode, RunOptions, Select
+from ..protocol.graph import Gen, GraphNode, NodeDone, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
 from .selection import Selection
@@ -96,10 +98,25 @@ class NodeState:
         leftover: text that a stop string's token left behind; it opens the next text run.
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
+        unchecked: the reply that waits until its text has been validated.
+        notes: what of its grammar is not enforced as it is written.
         waiters: the streams that wait for this value.
     """
 
-    __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
+    __slots__ = (
+        "detokenizer",
+        "error",
+        "ids",
+        "leftover",
+        "node",
+        "notes",
+        "stops",
+        "stream",
+        "streamed",
+        "text",
+        "unchecked",
+        "waiters",
+    )
 
     def __init__(self, node: Gen | Select, stream: StreamText) -> None:
         self.node = node
@@ -112,6 +129,13 @@ class NodeState:
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+        self.unchecked: NodeDone | None = None
+        self.notes: tuple[Note, ...] = ()
+
+    @property
+    def shows_control(self) -> bool:
+        """The value's text spells its control tokens: they mark its parts."""
+        return isinstance(self.node, Gen) and isinstance(self.node.grammar, StructuralTag)
 
     @property
     def ended(self) -> bool:
@@ -169,3 +193,8 @@ class LoweredRun:
         self.text_runs = 0
         self.prefill = 0
         self.retractions = 0
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns with others where grammars are compiled."""
+        return f"{self.client}:{self.options.tenant}"

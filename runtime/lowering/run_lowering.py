@@ -17,7 +17,7 @@ from ...grammar.choices import check_choices
 from ...grammar.matcher import MatcherState
 from ...grammar.spec import Choices
 from ...grammar.trie import TokenTrie, TrieMatcher
-from ...grammar.validate import check_value
+from ...grammar.validate import is_validated
 from ...grammar.vocabulary import Vocabulary
 from ..core import messages as core
 from ..protocol.fields import check_path, field_text
@@ -47,7 +47,7 @@ from ..protocol.sampling import SamplingParams
 from ..protocol.tokens import unpack
 from ..protocol.validate import check_gen, check_select, fill
 from .detokenizer import StreamDetokenizer
-from .events import Compile, Lowered
+from .events import Check, Checked, Compile, Lowered
 from .report import report
 from .run import Generated, LoweredRun, NodeState, StreamText
 from .runs import RunBuilder
@@ -85,7 +85,7 @@ class Shared:
         self.writer = writer
         self.vocabulary = vocabulary
         self.defaults = defaults
-        self.out = Lowered([], [], [])
+        self.out = Lowered([], [], [], [])
 
 
 class RunLowering:
@@ -118,6 +118,10 @@ class RunLowering:
                 elif isinstance(node, Read):
                     self._reply(NodeFailed(self.run.client_run, node.node, error))
             stream.queue.clear()
+        for number, state in self.run.nodes.items():
+            if state.unchecked is not None:
+                state.unchecked = None
+                self._fail_gen(number, error)
         self._core(core.CloseRun(self.key, error))
 
     # ---- nodes --------------------------------------------------------------------------------------------------
@@ -139,8 +143,7 @@ class RunLowering:
                 self.run.nodes[node.node].error = to_info(error)
             else:
                 if isinstance(node, Gen) and node.grammar is not None and not isinstance(node.grammar, Choices):
-                    owner = f"{self.run.client}:{self.run.options.tenant}"
-                    self._shared.out.compiles.append(Compile((self.key, node.node), node.grammar, owner))
+                    self._shared.out.compiles.append(Compile((self.key, node.node), node.grammar, self.run.owner))
         elif isinstance(node, Fork):
             if node.child in self.run.streams:
                 self._refuse(node, InvalidRequest(f"stream {node.child} is open already", where=node.site))
@@ -274,14 +277,16 @@ class RunLowering:
         if state is None:
             return
         if isinstance(gen.grammar, Choices):
-            matcher = TrieMatcher(self._trie(stream, gen.grammar.options), self._vocabulary.tokens)
-            self._core(core.GrammarReady((self.key, gen.node), MatcherState(matcher, self._vocabulary)))
+            trie = self._trie(stream, gen.grammar.options)
+            matcher = MatcherState(TrieMatcher(trie, self._vocabulary.tokens), self._vocabulary)
+            shortest = min(map(len, trie.choices))
+            self._core(core.GrammarReady((self.key, gen.node), matcher, min_tokens=shortest))
         stream.builder, stream.begun = RunBuilder(self._tokenizer, after=Seam.TEXT), True
         if gen.events:
-            state.detokenizer = StreamDetokenizer(self._tokenizer)
-            state.stops = StopStrings(StreamDetokenizer(self._tokenizer), gen.stop) if gen.stop else None
+            state.detokenizer = self._detokenizer(state)
+            state.stops = StopStrings(self._detokenizer(state), gen.stop) if gen.stop else None
         model_stops = () if gen.ignore_eos else self._tokenizer.stop_ids
-        watch = StopStrings(StreamDetokenizer(self._tokenizer), gen.stop) if gen.stop else None
+        watch = StopStrings(self._detokenizer(state), gen.stop) if gen.stop else None
         self._core(
             core.Generate(
                 key=stream.key,
@@ -430,7 +435,7 @@ class RunLowering:
         state = self.run.nodes[node]
         ids = state.ids = unpack(reply.ids)
         state.leftover = reply.leftover
-        text = self._tokenizer.decode(ids, skip_special=True) + reply.leftover
+        text = self._tokenizer.decode(ids, skip_special=not state.shows_control) + reply.leftover
         state.text = text
         if state.node.events and state.streamed < len(text):
             self._reply(TextDelta(self.run.client_run, node, text[state.streamed :]))
@@ -439,20 +444,35 @@ class RunLowering:
         self.run.prefill += usage.computed
         self.run.retractions += usage.retractions
         self.run.finished.append(Generated(state.stream, self.run.log_lengths[node], node, reply.reason == "stop"))
-        if isinstance(state.node, Gen) and (invalid := check_value(state.node.grammar, text)) is not None:
-            self._fail_gen(node, to_info(invalid))
-            return
-        self._reply(
-            NodeDone(
-                self.run.client_run,
-                node,
-                text,
-                reply.ids,
-                reply.reason,
-                Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
-                None if reply.logprobs is None else [_logprob(entry, self._tokenizer) for entry in reply.logprobs],
-            ),
+        done = NodeDone(
+            self.run.client_run,
+            node,
+            text,
+            reply.ids,
+            reply.reason,
+            Usage(usage.prompt, usage.cached, usage.computed, usage.decoded, usage.retractions),
+            None if reply.logprobs is None else [_logprob(entry, self._tokenizer) for entry in reply.logprobs],
+            notes=state.notes,
         )
+        spec = state.node.grammar if isinstance(state.node, Gen) else None
+        if spec is not None and is_validated(spec):
+            state.text, state.unchecked = None, done  # no value until its text is known to be one
+            self._shared.out.checks.append(Check((self.key, node), spec, text, self.run.owner))
+            return
+        self._reply(done)
+        self._wake(state)
+
+    def checked(self, event: Checked) -> None:
+        """A finished text was validated."""
+        state = self.run.nodes[event.node[1]]
+        done, state.unchecked = state.unchecked, None
+        if done is None:  # the run was closed meanwhile
+            return
+        if event.error is not None:
+            self._fail_gen(done.node, event.error)
+            return
+        state.text = done.text
+        self._reply(done)
         self._wake(state)
 
     def _wake(self, state: NodeState) -> None:
@@ -482,6 +502,9 @@ class RunLowering:
     def _retokenize(self, ids: core.Ids) -> core.Ids:
         """What a client's text of these ids would be tokenized to."""
         return self._tokenizer.encode_whole(self._tokenizer.decode(ids, skip_special=False, first=True))
+
+    def _detokenizer(self, state: NodeState) -> StreamDetokenizer:
+        return StreamDetokenizer(self._tokenizer, skip_special=not state.shows_control)
 
     # ---- out ----------------------------------------------------------------------------------------------------
 

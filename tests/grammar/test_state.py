@@ -277,7 +277,7 @@ def test_every_word_of_a_poisoned_row_is_written_and_none_around_it(start: Any, 
 def test_a_row_of_the_wrong_shape_is_a_named_error(start: Any, family: Any) -> None:
     state, words = start(STRING), family.vocabulary.words
     for row in (np.zeros(words - 1, np.int32), np.zeros(words, np.int64), np.zeros(2 * words, np.int32)[::2]):
-        with pytest.raises(InvalidRequest, match=f"int32\\[1 or more, {words}\\]"):
+        with pytest.raises(InvalidRequest, match=f"int32\\[{words}\\]"):
             state.fill_mask(row)
 
 

@@ -16,10 +16,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from ramify.errors import InvalidSchema, UnenforceableSchema
+from ramify.errors import InvalidSchema, OutputInvalid, UnenforceableSchema
 from ramify.grammar.backends import make_backend
-from ramify.grammar.limits import GrammarLimits
-from ramify.grammar.segments import SegmentReader, read_segments
+from ramify.grammar.segments import Segment, SegmentReader, read_segments
 from ramify.grammar.spec import (
     AnyText,
     Choices,
@@ -36,7 +35,8 @@ from ramify.grammar.spec import (
     TagsWithSeparator,
     TriggeredTags,
 )
-from ramify.grammar.state import GrammarState
+from ramify.grammar.state import GrammarPlan, GrammarState
+from ramify.grammar.validate import check_value
 from ramify.grammar.vocabulary import Vocabulary
 
 STOP, CALL, OFF = 0, 1, 2
@@ -177,10 +177,6 @@ CASES = [
 ]
 
 
-def spelled(case: Case) -> StructuralTag:
-    return StructuralTag(case.format)
-
-
 @cache
 def backend() -> Any:
     return make_backend(VOCABULARY, "llguidance")
@@ -294,3 +290,189 @@ def test_every_bit_is_what_the_pattern_says(case: Case) -> None:
                 token_id = rng.choice([i for i in bits if i != STOP] or [token_id])
             assert state.accept(token_id)
             data += spelling(token_id)
+
+
+WHOLE = [(case, sample) for case in CASES for sample in case.samples if Reference(case).is_whole(sample.encode())]
+
+
+def as_text(sample: str) -> str:
+    """A sample as the text of its value, in which control tokens are spelled."""
+    for name, token_id in _CONTROL.items():
+        sample = sample.replace(control(token_id), name)
+    return sample
+
+
+@pytest.mark.parametrize(("case", "sample"), WHOLE, ids=lambda value: value.name if isinstance(value, Case) else "")
+def test_a_text_is_read_alike_whole_and_by_characters(case: Case, sample: str) -> None:
+    spec, text = StructuralTag(case.format), as_text(sample)
+    segments = read_segments(spec, text)
+    for segment in segments:
+        assert text[segment.begin : segment.end] == segment.text
+    reader = SegmentReader(spec)
+    closed = [segment for character in text for segment in reader.feed(character)] + reader.finish()
+    assert tuple(reader.segments) == segments
+    assert [segment for segment in closed if segment in segments] == list(segments)
+
+
+def test_a_tag_is_told_as_soon_as_its_end_is_there() -> None:
+    reader = SegmentReader(StructuralTag(TriggeredTags(("<",), (A, B))))
+    assert reader.feed('see <b>{"k": "</') == [Segment("", "see ", 0, 4, AnyText())]
+    assert reader.feed('a>"}</b') == []
+    (segment,) = reader.feed("> and")
+    assert (segment.tag, segment.text, segment.begin, segment.end) == ("<b>", '{"k": "</a>"}', 7, 20)
+    assert [(each.tag, each.text) for each in reader.finish()] == [("", " and")]
+
+
+@pytest.mark.parametrize(
+    ("format_", "text"),
+    [
+        (A, "<a>x</a>"),
+        (A, "<a>1</a>x"),
+        (A, "<a>1"),
+        (TriggeredTags(("<a",), (A,)), "x<ab"),
+        (TriggeredTags(("<a",), (A,), at_least_one=True), "x"),
+        (TriggeredTags(("<a",), (A,), excludes=("bad",)), "a bad text"),
+        (Tag("[", TagsWithSeparator((A,), ", "), "]"), "[<a>1</a>, ]"),
+        (Or((A, Choices(("no",)))), "yes"),
+    ],
+)
+def test_another_text_is_refused_by_the_reader(format_: Format, text: str) -> None:
+    with pytest.raises(OutputInvalid):
+        read_segments(StructuralTag(format_), text)
+
+
+REFUSED: list[tuple[Format, type[Exception], str, str]] = [
+    (Sequence((Regex("a*"), AnyText())), UnenforceableSchema, "format.parts[0]", "followed by more text"),
+    (Or((Regex("a"), AnyText())), UnenforceableSchema, "format", "nothing tells apart"),
+    (Or((A, Tag("<a>", AnyText(), "x"))), UnenforceableSchema, "format", "begin alike"),
+    (TriggeredTags(("<", "<a"), (A,)), UnenforceableSchema, "format", "begin alike"),
+    (
+        TriggeredTags(("a>", ">"), (Tag("a>", _INT, "x"), Tag(">", _INT, "x"))),
+        UnenforceableSchema,
+        "format",
+        "holds it",
+    ),
+    (TriggeredTags(("<c",), (A,)), InvalidSchema, "format.tags[0]", "begins with no trigger"),
+    (TriggeredTags(("<a", "<c"), (A,)), InvalidSchema, "format", "no tag begins"),
+    (TriggeredTags((), ()), InvalidSchema, "format", "needs triggers"),
+    (Tag("<a>", _INT, "0</a>"), UnenforceableSchema, "format.content", "may go on"),
+    (TriggeredTags(("<a>",), (Tag("<a>", _INT, ""),)), UnenforceableSchema, "format.tags[0].content", "a number"),
+    (Tag("<a>", Lark("start: /[<x]+/"), "</a>"), UnenforceableSchema, "format.content", "may go on"),
+    (Or((JsonSchema("{}"), Tag("[x]", AnyText(), "y"))), UnenforceableSchema, "format.options[0]", "may begin as"),
+    (Optional(Optional(A)), UnenforceableSchema, "format.part", "already"),
+    (Tag("<a>", Regex("(?=a)"), "</a>"), UnenforceableSchema, "format.content, character 0", "look"),
+    (Tag("<a>", Lark("start: B"), "</a>"), InvalidSchema, "format.content, line 1, column 8", "B is not defined"),
+    (Tag("<a>", JsonSchema('{"a": '), "</a>"), InvalidSchema, "format.content, end of the text", "not JSON"),
+    (
+        Sequence((A, Tag("<b>", JsonSchema('{"properties": {"a": {"format": "regex"}}}'), "</b>"))),
+        UnenforceableSchema,
+        "format.parts[1].content#/properties/a/format",
+        "format",
+    ),
+    (Tag("<a>", AnyText(), "<|end|>"), UnenforceableSchema, "format", "ends the generation"),
+    (TriggeredTags(("<|cal",), (Tag("<|call|>", AnyText(), "x"),)), UnenforceableSchema, "format.tags[0]", "inside of"),
+    (TriggeredTags(("x<|call|>",), (Tag("x<|call|>", AnyText(), "x"),)), UnenforceableSchema, "format", "mixes"),
+]
+
+
+@pytest.mark.parametrize(("format_", "error", "where", "what"), REFUSED, ids=[str(i) for i in range(len(REFUSED))])
+def test_what_has_no_one_reading_is_refused_at_its_place(
+    format_: Format, error: type[Exception], where: str, what: str
+) -> None:
+    with pytest.raises(InvalidSchema) as caught:
+        backend().compile(StructuralTag(format_))
+    assert type(caught.value) is error
+    assert (caught.value.where, what in caught.value.what) == (where, True), caught.value
+
+
+@pytest.mark.parametrize(
+    ("format_", "what"),
+    [
+        (Sequence((A,) * 300), "tags"),
+        (Sequence((Choices(("a",)),) * 300), "parts"),
+        (Tag("<" * 2_000, AnyText(), "x"), "fixed text"),
+        (TriggeredTags(("<",), tuple(Tag(f"<{i}>", Choices(("x" * 60_000,)), "x") for i in range(5))), "bytes"),
+        (Tag("<\ud800>", AnyText(), "x"), "surrogate"),
+    ],
+    ids=["tags", "parts", "mark", "bytes", "surrogate"],
+)
+def test_limits_hold_for_the_whole(format_: Format, what: str) -> None:
+    with pytest.raises(InvalidSchema, match=what):
+        backend().compile(StructuralTag(format_))
+
+
+def test_nesting_is_bounded() -> None:
+    format_: Format = AnyText()
+    for _ in range(40):
+        format_ = Tag("<b>", format_, "</b>")
+    with pytest.raises(InvalidSchema, match="inside one another"):
+        backend().compile(StructuralTag(format_))
+
+
+def test_many_tags_in_one_text_do_not_use_up_the_parser() -> None:
+    state = state_of(TriggeredTags(("<a",), (A,)))
+    byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
+    for _ in range(3_000):
+        assert all(state.accept(byte_id[byte]) for byte in b"x<a>1</a>")
+    assert state.completed
+
+
+def test_notes_name_the_place_of_each_schema() -> None:
+    schema = JsonSchema('{"type": "array", "items": {"type": "integer"}, "uniqueItems": true}', strict=False)
+    tags = (Tag("<a>", schema, "</a>"), Tag("<b>", schema, "</b>"))
+    report = backend().compile(StructuralTag(TriggeredTags(("<",), tags))).report
+    assert {note.where for note in report.notes if note.kind == "ignored"} == {
+        "format.tags[0].content#/uniqueItems",
+        "format.tags[1].content#/uniqueItems",
+    }
+    assert not report.exact
+
+
+def test_specs_travel_and_equal_ones_have_one_key() -> None:
+    decoder = msgspec.msgpack.Decoder(GrammarSpec)
+    keys = set()
+    for case in CASES:
+        spec = StructuralTag(case.format)
+        again = decoder.decode(msgspec.msgpack.encode(spec))
+        assert again == spec
+        assert again.key() == spec.key()
+        keys.add(spec.key())
+    assert len(keys) == len(CASES)
+    assert StructuralTag(A).key() != StructuralTag(Tag("<a>", A.content, "</a>", "other")).key()
+    spaced = StructuralTag(Tag("<a>", JsonSchema('{ "type":"integer"}'), "</a>"))
+    assert spaced.key() == StructuralTag(Tag("<a>", JsonSchema('{"type": "integer"}'), "</a>")).key()
+
+
+def test_a_plan_from_another_process_builds_the_same_grammar() -> None:
+    spec = StructuralTag(CASES[5].format)
+    plan = msgspec.msgpack.decode(msgspec.msgpack.encode(backend().plan(spec)), type=GrammarPlan)
+    built, compiled = backend().build(plan).state(), backend().compile(spec).state()
+    for token_id in steps(CASES[5].samples[0], random.Random(0)):
+        assert allowed(built) == allowed(compiled)
+        assert built.accept(token_id)
+        assert compiled.accept(token_id)
+
+
+def test_rollback_and_fork_over_the_edges_of_tags() -> None:
+    for case in CASES:
+        rng = random.Random(case.name)
+        ids = steps(case.samples[0], rng)
+        state = state_of(case.format)
+        rows = []
+        for token_id in ids:
+            rows.append(allowed(state))
+            assert state.accept(token_id)
+        fork = state.fork()
+        for back in range(1, len(ids) + 1):
+            other = fork.fork()
+            other.rollback(back)
+            assert allowed(other) == rows[len(ids) - back]
+
+
+def test_values_whose_schema_is_not_enforced_are_validated_in_their_tags() -> None:
+    schema = JsonSchema('{"type": "array", "items": {"type": "integer"}, "uniqueItems": true}', strict=False)
+    spec = StructuralTag(TriggeredTags(("<a>",), (Tag("<a>", schema, "</a>"),)))
+    assert check_value(spec, "x<a>[1, 2]</a>") is None
+    invalid = check_value(spec, "x<a>[1, 2]</a><a>[3, 3]</a>")
+    assert invalid is not None
+    assert invalid.where.startswith("<a> at character 17")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,6 +37,12 @@ class Narrowing:
         number: the same for other numbers.
         fraction_digits: digits after the point, 10 at most, for a number without `multipleOf`; None: no bound.
             Without this, and without bounds, a number may have an exponent: `1e999` too, which no decoder takes.
+        overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap, or only
+            at length, are left out: those in which a property is a number but no integer, say, if that is all that
+            sets two apart, or those without the property that sets all of them apart.
+        items: items of an array, and properties of an object that lists none, without a bound; None: no bound.
+        free: objects may have properties beyond those they list, where the schema says so, and a value of which it
+            says nothing may be an object or an array.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 
@@ -45,13 +51,19 @@ class Narrowing:
     integer: int | None = 10**18
     number: int | None = 10**18
     fraction_digits: int | None = 10
+    overlaps: bool = True
+    items: int | None = None
+    free: bool = True
     large_bounds: bool = True
 
 
-EXACT = Narrowing(
+UNBOUNDED = Narrowing(
     close_objects=False, string_length=None, integer=None, number=None, fraction_digits=None, large_bounds=False
 )
-"""Nothing is left out: for measurements of coverage."""
+"""Nothing is left out for the sake of an end: for measurements of coverage."""
+
+EXACT = replace(UNBOUNDED, overlaps=False)
+"""Nothing at all is left out."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class VettingLimits:
         start_seconds: for the vetting server to be ready, once an engine; the wait in the queue begins then.
         memory_bytes: address space beyond what a worker holds while it is idle.
         at_once: grammars vetted at once; None is a quarter of the processors, from 1 to 4. One more stands ready.
-        niceness: how far workers give way to the engine; 10 is about a tenth of a processor that is busy.
+        niceness: how far workers give way to the engine; 5 is about a quarter of a processor that is busy.
         jobs: grammars after which a worker is replaced, so that nothing piles up in it.
     """
 
@@ -126,7 +138,7 @@ class VettingLimits:
     start_seconds: float = 60.0
     memory_bytes: int = 512 << 20
     at_once: int | None = None
-    niceness: int = 10
+    niceness: int = 5
     jobs: int = 500
 
     @property

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .compose import all_of, named_types
 from .formats import PATTERNS
 from .limits import DEFAULT_LIMITS, GrammarLimits
-from .negate import all_of, named_types
 from .schema import SchemaNode, resolve
 from .shapes import TYPES
 from .values import has_type, json_key
@@ -23,7 +23,7 @@ _LARGEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "m
 _SMALLEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _OBJECT = frozenset({"properties", "patternProperties", "additionalProperties"})
 _ARRAY = frozenset({"prefixItems", "items"})
-_TYPED = {
+TYPED = {
     "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "array": _ARRAY | {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"},
@@ -144,7 +144,10 @@ def both(left: SchemaNode, right: SchemaNode) -> SchemaNode:
 
 def flatten(root: SchemaNode, limits: GrammarLimits = DEFAULT_LIMITS) -> SchemaNode:
     """A rewritten schema with as few keywords beside `$ref`, `anyOf` and `allOf` as possible, and one type a schema."""
-    return _Flattener(root, limits).node(root, frozenset()) if isinstance(root, dict) else root
+    try:
+        return _Flattener(root, limits).node(root, frozenset()) if isinstance(root, dict) else root
+    except RecursionError:  # references with neighbours that lead back to themselves: it stays as it is
+        return root
 
 
 class _Flattener:
@@ -237,7 +240,7 @@ def _by_type(node: dict[str, Any]) -> SchemaNode:
     if node.keys() & {"$ref", "anyOf", "oneOf", "allOf", "not", "if"}:
         return node
     names = named_types(node) - ({"integer"} if "number" in named_types(node) else set())
-    groups = {name: node.keys() & _TYPED.get("number" if name == "integer" else name, frozenset()) for name in names}
+    groups = {name: node.keys() & TYPED.get("number" if name == "integer" else name, frozenset()) for name in names}
     for name in [name for name in names if name not in ("string", "object", "array", "number", "integer")]:
         groups[name] = set()
     if not any(groups.values()):

@@ -277,8 +277,10 @@ class RunLowering:
         if state is None:
             return
         if isinstance(gen.grammar, Choices):
-            matcher = TrieMatcher(self._trie(stream, gen.grammar.options), self._vocabulary.tokens)
-            self._core(core.GrammarReady((self.key, gen.node), MatcherState(matcher, self._vocabulary)))
+            trie = self._trie(stream, gen.grammar.options)
+            matcher = MatcherState(TrieMatcher(trie, self._vocabulary.tokens), self._vocabulary)
+            shortest = min(map(len, trie.choices))
+            self._core(core.GrammarReady((self.key, gen.node), matcher, min_tokens=shortest))
         stream.builder, stream.begun = RunBuilder(self._tokenizer, after=Seam.TEXT), True
         if gen.events:
             state.detokenizer = self._detokenizer(state)
@@ -333,10 +335,7 @@ class RunLowering:
 
     def _trie(self, stream: StreamText, choices: Iterable[str]) -> TokenTrie:
         """The choices where the stream ends."""
-        calls = self._tokenizer.encode_calls
-        trie = choice_trie(self._tokenizer, stream.builder.seam, choices)
-        self.run.text_runs -= self._tokenizer.encode_calls - calls  # not text of the stream; `_lower` counts all calls
-        return trie
+        return choice_trie(self._tokenizer, stream.builder.seam, choices)
 
     def _selected(self, selection: Selection, prompt: int) -> None:
         """All scores are there: append the choice and answer."""

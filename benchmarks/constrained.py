@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema
 import numpy as np
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from ramify.grammar.state import MaskRow, MaskRows
     from serving import Engine
 
+Put: TypeAlias = Callable[[CoreInput], None]
+
 OUTPUT = 128
+SCRIPT = range(50, OUTPUT)
+"""Lengths of the scripts of w4d."""
 ARRIVALS = 4
 """Requests that arrive at a step, in w4d."""
 
@@ -136,21 +140,21 @@ class Grammars:
         """Make the caches cold."""
         self._compiler = GrammarCompiler(self._backend, self._executor, clock=time.monotonic)
 
-    def begin(self, case: Case, nodes: Sequence[tuple[int, int]], put: Callable[[CoreInput], None]) -> None:
-        """Compile each request's schema, on a thread as lowering does; what it becomes arrives through `put`."""
-        self._executor.submit(self._begin, case, nodes, put)
+    def begin(self, case: Case, nodes: Sequence[tuple[int, int]], part: slice, put: Put) -> None:
+        """Compile the schemas of some requests, on a thread as lowering does; what becomes of them goes to `put`."""
+        self._executor.submit(self._begin, case, nodes, part, put)
 
-    def _begin(self, case: Case, nodes: Sequence[tuple[int, int]], put: Callable[[CoreInput], None]) -> None:
-        for index, (schema, node) in enumerate(zip(case.schemas, nodes, strict=True)):
+    def _begin(self, case: Case, nodes: Sequence[tuple[int, int]], part: slice, put: Put) -> None:
+        for index in range(len(nodes))[part]:
             script = case.scripts[index] if case.scripts is not None else None
-            future = self._compiler.compile(JsonSchema(json.dumps(schema)))
-            future.add_done_callback(partial(self._ready, node, script, put))
+            future = self._compiler.compile(JsonSchema(json.dumps(case.schemas[index])))
+            future.add_done_callback(partial(self._ready, nodes[index], script, put))
 
     def _ready(
         self,
         node: tuple[int, int],
         script: list[int] | None,
-        put: Callable[[CoreInput], None],
+        put: Put,
         future: Future[CompiledGrammar],
     ) -> None:
         state: GrammarState = future.result().state()
@@ -163,10 +167,13 @@ def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[flo
     if grammars is not None and case.scripts is not None:
         limits = [len(script) for script in case.scripts]
     nodes, batches = engine.requests(case.prompts, limits, case.at_once, grammar=grammars is not None)
+
+    def sent(index: int) -> None:
+        if grammars is not None:
+            grammars.begin(case, nodes, slice(index * case.at_once, (index + 1) * case.at_once), engine.put)
+
     begun = time.perf_counter()
-    if grammars is not None:
-        grammars.begin(case, nodes, engine.put)
-    outs = engine.drive(nodes, batches)
+    outs = engine.drive(nodes, batches, sent)
     seconds = time.perf_counter() - begun
     return seconds, [out.tokens for out in outs], [len(out.tokens) + out.stopped for out in outs]
 
@@ -238,13 +245,20 @@ def same_schema(schema: Row) -> Callable[..., Row]:
     return row
 
 
-def w4d(engine: Engine, requests: int = 384, pairs: int = 5, prompt: int = 256) -> Row:
+def w4d(engine: Engine, requests: int = 512, pairs: int = 5, prompt: int = 256) -> Row:
     """Eight schemas, scripted texts, staggered arrivals."""
     rng = random.Random(4)
     prompts = [ids(rng, prompt) for _ in range(requests)]
     schemas = [DIVERGENT[index % len(DIVERGENT)] for index in range(requests)]
     greedy, stop = Greedy(engine.vocabulary), min(engine.vocabulary.stop_ids)
-    scripts = [[*greedy.encode(json.dumps(document(rng, schema))), stop] for schema in schemas]
+
+    def script(schema: Row) -> list[int]:
+        while True:
+            tokens = [*greedy.encode(json.dumps(document(rng, schema))), stop]
+            if len(tokens) in SCRIPT:
+                return tokens
+
+    scripts = [script(schema) for schema in schemas]
     return compare(engine, Case(prompts, schemas, scripts, at_once=ARRIVALS), pairs)
 
 

@@ -20,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,7 @@ LLAMA_8B = {
 }
 SIZE_8B = ModelSize(layers=6.98e9, head=0.525e9, kv_bytes=131_072)
 FIXED_MASK: Row = {"title": "FixedMask"}
+IDLE_SECONDS = 0.02
 NO_ERROR = ErrorInfo("Cancelled", "the benchmark is done with it", "", "")
 
 
@@ -204,13 +205,27 @@ class Engine:
             batches[0] += [GrammarReady(node, FixedMask()) for node in nodes]
         return self.drive(nodes, batches)
 
-    def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]]) -> list[Out]:
-        """Send a batch before each step, and step until every request is answered and its run is closed."""
+    def drive(
+        self,
+        nodes: list[tuple[int, int]],
+        batches: list[list[CoreInput]],
+        sent: Callable[[int], None] = lambda index: None,
+    ) -> list[Out]:
+        """Send a batch before each step, and step until every request is answered and its run is closed.
+
+        `sent` is called with the index of each batch when it is.
+        """
         assert self._core is not None and self._worker is not None
         outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
-        arriving = deque(batches)
-        inbox = arriving.popleft()
+        arriving = deque(enumerate(batches))
+
+        def arrive() -> list[CoreInput]:
+            index, batch = arriving.popleft()
+            sent(index)
+            return batch
+
+        inbox = arrive()
         left = len(outs)
         while True:
             closing: list[CoreInput] = []
@@ -218,7 +233,7 @@ class Engine:
                 if isinstance(message, StepPlan | StepMasks):
                     self._worker.submit(message)
                     if isinstance(message, StepPlan) and arriving:
-                        closing += arriving.popleft()
+                        closing += arrive()
                 elif isinstance(message, GenTokens):
                     out = outs[message.node]
                     out.ttft = out.ttft or time.perf_counter() - begun
@@ -235,7 +250,10 @@ class Engine:
             if not left and not closing and self._core.idle:
                 return list(outs.values())
             if not closing:
-                inbox = arriving.popleft() if arriving and self._core.idle else [self._replies.get()]
+                try:
+                    inbox = [self._replies.get(timeout=IDLE_SECONDS if arriving else None)]
+                except queue.Empty:  # all who came before have been served, or wait for a grammar
+                    inbox = arrive()
             while not self._replies.empty():
                 inbox.append(self._replies.get())
 

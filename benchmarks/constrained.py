@@ -24,7 +24,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema
-import numpy as np
 from ramify.errors import InvalidSchema
 from ramify.grammar.backends import make_backend
 from ramify.grammar.compile import GrammarCompiler
@@ -50,61 +49,16 @@ ARRIVALS = 4
 """Requests that arrive at a step, in w4d."""
 
 
-class Scripted:
-    """A grammar state whose masks leave only the next token of a given text."""
-
-    def __init__(self, state: GrammarState, ids: Sequence[int]) -> None:
-        self._state = state
-        self._ids = ids
-
-    @property
-    def num_accepted(self) -> int:
-        return self._state.num_accepted
-
-    @property
-    def completed(self) -> bool:
-        return self._state.completed
-
-    @property
-    def terminated(self) -> bool:
-        return self._state.terminated
-
-    def fill_mask(self, row: MaskRow) -> bool:
-        self._state.fill_mask(row)
-        row[:] = self._only_next(row)
-        return True
-
-    def known_mask(self) -> MaskRow | None:
-        known = self._state.known_mask()
-        return self._only_next(known) if known is not None else None
-
-    def _only_next(self, mask: MaskRow) -> MaskRow:
-        token_id = self._ids[self.num_accepted]
-        bit = np.array(1 << token_id % 32, np.uint32).view(np.int32)
-        if not mask[token_id // 32] & bit:
-            raise InvalidSchema(f"the script's token {token_id} is not in the mask")
-        only = np.zeros_like(mask)
-        only[token_id // 32] = bit
-        return only
-
-    def accept(self, token_id: int) -> bool:
-        return self._state.accept(token_id)
-
-    def rollback(self, num_tokens: int) -> None:
-        self._state.rollback(num_tokens)
-
-    def fork(self) -> Scripted:
-        return Scripted(self._state.fork(), self._ids)
-
-    def forced_text(self) -> bytes:
-        return self._state.forced_text()
-
-
 class WatchedPool(MaskPool):
-    """A `MaskPool` that notes how long each step's masks took, and how many were late."""
+    """A `MaskPool` that notes how long each step's masks took and how many were late, and holds requests to scripts.
+
+    Attributes:
+        scripts: by node, the state and the text of a scripted request: of its masks only the next token is left.
+    """
 
     def __init__(self, words: int, on_made: Callable[[MaskMade], None]) -> None:
-        super().__init__(words, on_made)
+        super().__init__(words, lambda made: on_made(self._scripted(made)))
+        self.scripts: dict[tuple[int, int], tuple[GrammarState, list[int]]] = {}
         self.seconds: list[float] = []
         self.late = 0
 
@@ -114,7 +68,26 @@ class WatchedPool(MaskPool):
         if requests:
             self.seconds.append(time.perf_counter() - begun)
             self.late += len(filled.late)
+        if self.scripts:
+            missing = {*filled.late, *filled.errors}
+            for index, request in enumerate(requests):
+                if index not in missing:
+                    self._leave_next(request.key, out_RW[index])
         return filled
+
+    def _scripted(self, made: MaskMade) -> MaskMade:
+        if made.mask is not None and made.key in self.scripts:
+            self._leave_next(made.key, made.mask)
+        return made
+
+    def _leave_next(self, key: tuple[int, int], mask: MaskRow) -> None:
+        state, ids = self.scripts[key]
+        word, bit = divmod(ids[state.num_accepted], 32)
+        only = int(mask[word]) & (1 << bit if bit < 31 else -(1 << 31))
+        if not only:
+            raise InvalidSchema(f"the script's token {ids[state.num_accepted]} is not in the mask")
+        mask.fill(0)
+        mask[word] = only
 
 
 @dataclass
@@ -131,7 +104,8 @@ class Case:
 class Grammars:
     """Compiles as the engine does, but for the vetting process in front."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, scripts: dict[tuple[int, int], tuple[GrammarState, list[int]]]) -> None:
+        self._scripts = scripts
         self._backend = make_backend(vocabulary)
         self._executor = ThreadPoolExecutor(4)
         self.forget()
@@ -157,8 +131,10 @@ class Grammars:
         put: Put,
         future: Future[CompiledGrammar],
     ) -> None:
-        state: GrammarState = future.result().state()
-        put(GrammarReady(node, state if script is None else Scripted(state, script)))
+        state = future.result().state()
+        if script is not None:
+            self._scripts[node] = (state, script)
+        put(GrammarReady(node, state))
 
 
 def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[float, list[list[int]], list[int]]:
@@ -172,6 +148,7 @@ def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[flo
         if grammars is not None:
             grammars.begin(case, nodes, slice(index * case.at_once, (index + 1) * case.at_once), engine.put)
 
+    engine.pool.scripts.clear()
     begun = time.perf_counter()
     outs = engine.drive(nodes, batches, sent)
     seconds = time.perf_counter() - begun

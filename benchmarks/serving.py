@@ -87,6 +87,9 @@ class FixedMask:
         row.fill(-2)  # every 32nd token is forbidden
         return True
 
+    def mask_key(self) -> None:
+        return None
+
     def known_mask(self) -> MaskRow | None:
         return None
 
@@ -161,7 +164,7 @@ class Engine:
 
     @cached_property
     def grammars(self) -> Grammars:
-        return Grammars(self.vocabulary)
+        return Grammars(self.vocabulary, self.pool.scripts)
 
     def put(self, message: CoreInput) -> None:
         """Give the core a message, from any thread."""

@@ -15,10 +15,35 @@ Importing this module loads no engine: torch and the tokenizers come when an eng
 from __future__ import annotations
 
 from . import errors, testing
-from .grammar.spec import Choices, JsonSchema, Lark, Regex
+from .grammar.report import Note
+from .grammar.spec import (
+    AnyText,
+    Choices,
+    JsonSchema,
+    Lark,
+    Optional,
+    Or,
+    Regex,
+    Sequence,
+    StructuralTag,
+    Tag,
+    TagsWithSeparator,
+    TriggeredTags,
+)
 from .lang.batch import Item
 from .lang.engines import Engine
-from .lang.events import Event, NodeDone, NodeFailed, NodeStarted, PartialValue, TextDelta, ToolCall, ToolResult
+from .lang.events import (
+    Event,
+    FieldClosed,
+    NodeDone,
+    NodeFailed,
+    NodeStarted,
+    PartialValue,
+    TagClosed,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+)
 from .lang.held import HeldLoopWarning
 from .lang.parallel import ablocking, best, blocking, concat, first, map
 from .lang.primitives import assistant, control, fmt, gen, system, tool, user
@@ -27,15 +52,18 @@ from .lang.run import Run
 from .lang.select import Selected, select
 from .lang.session import Session, open
 from .lang.state import State
+from .lang.structure import Segment, tag
 from .lang.types import schema
 from .lang.value import Value
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnyText",
     "Choices",
     "Engine",
     "Event",
+    "FieldClosed",
     "HeldLoopWarning",
     "Item",
     "JsonSchema",
@@ -43,16 +71,26 @@ __all__ = [
     "NodeDone",
     "NodeFailed",
     "NodeStarted",
+    "Note",
+    "Optional",
+    "Or",
     "PartialValue",
     "Program",
     "Regex",
     "Run",
+    "Segment",
     "Selected",
+    "Sequence",
     "Session",
     "State",
+    "StructuralTag",
+    "Tag",
+    "TagClosed",
+    "TagsWithSeparator",
     "TextDelta",
     "ToolCall",
     "ToolResult",
+    "TriggeredTags",
     "Value",
     "ablocking",
     "assistant",
@@ -70,6 +108,7 @@ __all__ = [
     "schema",
     "select",
     "system",
+    "tag",
     "testing",
     "tool",
     "user",

@@ -15,6 +15,7 @@ from functools import partial
 
 import torch
 from ceilings import Ceilings, milliseconds
+from ramify.runtime.attention.flash import Heads, working
 from ramify.runtime.attention.interface import Chunk
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.triton_backend import default_shape
@@ -190,17 +191,27 @@ def _pool(slots: int, layers: int) -> KVPool:
 
 
 def prefill(bench: Bench) -> None:
-    for chunks, start, count in ((16, 0, 512), (4, 0, 2048), (1, 0, 8192), (64, 2048, 64)):
+    """Every FlashAttention that works here, over the same chunks; the gather of their prefixes is part of it."""
+    heads = Heads(HEADS, KV_HEADS, HEAD, windowed=False)
+    kernels = list(working(torch.device("cuda"), torch.bfloat16, heads))
+    for chunks, start, count in ((16, 0, 512), (4, 0, 2048), (1, 0, 8192), (64, 2048, 64), (4, 6144, 2048)):
         length = start + count
         pool = _pool(chunks * length, 1)
         table = torch.randperm(chunks * length, device="cuda").view(chunks, length).int()
         q = bf16(chunks * count, HEADS, HEAD)
+        out = torch.empty_like(q)
         parts = pieces([Chunk(row, start, count) for row in range(chunks)], table, None)
-
-        jobs = [partial(attend, piece, q[piece.first : piece.last], pool, 0) for piece in parts]
         operations = 4 * chunks * HEADS * HEAD * (count * start + count * count / 2)
-        ms = sum(milliseconds(job) for job in jobs)
-        bench.row(f"gather + prefill attention, {chunks} x {count} at {start}", ms, operations=operations)
+        gathers = [partial(pool.keys_LSKH[0].index_select, 0, piece.slots_L) for piece in parts]
+        ms = 2 * sum(milliseconds(gather) for gather in gathers)
+        bench.row(f"gather alone, {chunks} x {count} at {start}", ms, size=4 * chunks * length * KV_HEADS * HEAD * 2)
+        for flash in kernels:
+            jobs = [
+                partial(attend, flash, piece, q[piece.first : piece.last], pool, 0, out[piece.first : piece.last])
+                for piece in parts
+            ]
+            ms = sum(milliseconds(job) for job in jobs)
+            bench.row(f"prompts {chunks} x {count} at {start}, {flash.name}", ms, operations=operations)
         del pool
 
 

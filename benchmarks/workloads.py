@@ -6,14 +6,16 @@ decoding is greedy and goes on to `max_tokens` whatever it says, unless a schema
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 VOCAB_LOW, VOCAB_HIGH = 1000, 100_000
-"""Random ids stay clear of special tokens; lower the top for a smaller vocabulary."""
+"""Random ids stay clear of special tokens, which most vocabularies have at an end; see `vocab_high`."""
 
 Row = dict[str, Any]
 """A result, ready to be printed as JSON."""
@@ -57,12 +59,20 @@ class Out:
     stopped: bool = False
 
 
+class EngineMissing(ImportError):
+    """The engine to be measured is not installed."""
+
+    def __init__(self, package: str, error: ImportError) -> None:
+        super().__init__(f"--engine {package} needs the package {package}, which cannot be imported here: {error}")
+
+
 class Adapter(Protocol):
-    """One engine. `config` says what was set."""
+    """One engine. `config` says what was set; random ids of the model that was started stay below `vocab_high`."""
 
     name: str
     version: str
     config: Row
+    vocab_high: int
 
     def start(self, model_dir: str, prefix_cache: bool) -> None: ...
 
@@ -87,8 +97,38 @@ class Adapter(Protocol):
         ...
 
 
-def ids(rng: random.Random, n: int) -> list[int]:
-    return [rng.randrange(VOCAB_LOW, VOCAB_HIGH) for _ in range(n)]
+def vocab_high(model_dir: str) -> int:
+    """Random ids stay below it: `VOCAB_HIGH`, or the size of a smaller vocabulary."""
+    vocab_size: int = json.loads(Path(model_dir, "config.json").read_text())["vocab_size"]
+    return min(VOCAB_HIGH, vocab_size)
+
+
+def has_weights(model_dir: str) -> bool:
+    return any(Path(model_dir).glob("*.safetensors"))
+
+
+def has_tokenizer(model_dir: str) -> bool:
+    return Path(model_dir, "tokenizer.json").is_file()
+
+
+def num_valid(model_dir: str, outs: Sequence[Out], schema: Row) -> int:
+    """Outputs whose text is JSON that `schema` accepts."""
+    from jsonschema import Draft202012Validator
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(Path(model_dir, "tokenizer.json")))
+    validator = Draft202012Validator(schema)
+    valid = 0
+    for out in outs:
+        try:
+            valid += validator.is_valid(json.loads(tokenizer.decode(out.tokens)))
+        except json.JSONDecodeError:
+            continue
+    return valid
+
+
+def ids(rng: random.Random, n: int, high: int = VOCAB_HIGH) -> list[int]:
+    return [rng.randrange(VOCAB_LOW, high) for _ in range(n)]
 
 
 def timed(
@@ -125,14 +165,14 @@ def timed(
 def w1(engine: Adapter, seed: int = 1) -> Row:
     """Throughput: 512 distinct requests, 512 in, 256 out."""
     rng = random.Random(seed)
-    return timed(engine, [ids(rng, 512) for _ in range(512)], 256)[0]
+    return timed(engine, [ids(rng, 512, engine.vocab_high) for _ in range(512)], 256)[0]
 
 
 def w2(engine: Adapter, seed: int = 2) -> Row:
     """Single stream: 128 in, 512 out; inter-token latency from the difference of two lengths."""
     rng = random.Random(seed)
-    prompt = ids(rng, 128)
-    one, _ = timed(engine, [ids(rng, 128)], 1)
+    prompt = ids(rng, 128, engine.vocab_high)
+    one, _ = timed(engine, [ids(rng, 128, engine.vocab_high)], 1)
     row, _ = timed(engine, [prompt], 512)
     row["one_token_s"] = one["seconds"]
     row["mean_itl_ms"] = round(1e3 * (row["seconds"] - one["seconds"]) / 511, 4)
@@ -142,8 +182,8 @@ def w2(engine: Adapter, seed: int = 2) -> Row:
 def w3(engine: Adapter, seed: int = 3) -> Row:
     """Shared prefix: 8 groups x 64 requests, 2048 shared + 64 own in, 64 out, groups interleaved."""
     rng = random.Random(seed)
-    prefixes = [ids(rng, 2048) for _ in range(8)]
-    return timed(engine, [prefixes[i % 8] + ids(rng, 64) for i in range(512)], 64)[0]
+    prefixes = [ids(rng, 2048, engine.vocab_high) for _ in range(8)]
+    return timed(engine, [prefixes[i % 8] + ids(rng, 64, engine.vocab_high) for i in range(512)], 64)[0]
 
 
 def w4(engine: Adapter, seed: int = 4, schema: Row = SCHEMA) -> Row:
@@ -153,7 +193,7 @@ def w4(engine: Adapter, seed: int = 4, schema: Row = SCHEMA) -> Row:
     constrained run's own length.
     """
     rng = random.Random(seed)
-    prompts = [ids(rng, 256) for _ in range(256)]
+    prompts = [ids(rng, 256, engine.vocab_high) for _ in range(256)]
     engine.flush()
     cold, _ = timed(engine, prompts, 256, schema)
     engine.flush()
@@ -292,7 +332,7 @@ def w5(engine: Adapter, seed: int = 5, conversations: int = 64, turns: int = 8) 
     begun = time.perf_counter()
     for _ in range(turns):
         for history in histories:
-            history += ids(rng, 200)
+            history += ids(rng, 200, engine.vocab_high)
         row, outs = timed(engine, [list(history) for history in histories], 100)
         rows.append(row)
         for history, out in zip(histories, outs, strict=True):
@@ -328,7 +368,7 @@ def w6(
     rng = random.Random(seed)
     results = []
     for batch in batches:
-        prompts = [ids(rng, context - base) for _ in range(batch)]
+        prompts = [ids(rng, context - base, engine.vocab_high) for _ in range(batch)]
         engine.flush()
         engine.generate(prompts, 1)
         timed(engine, prompts, base)

@@ -134,14 +134,14 @@ def run_rows(program: Program[..., Any], rows: Rows, out: Path, options: argpars
         program: bound to its engine.
         rows: to run.
         out: see `results_file`.
-        options: with `run_id`, `traceback` and the whole command line as `argv`.
+        options: with `run_id`, `stale`, `traceback` and the whole command line as `argv`.
         source: the program's file.
     """
     journal = None if options.run_id else out.with_name(f"{out.name}.journal")  # a run_id has a journal of its own
     kept = journal or Path(".ramify", f"{options.run_id}.jsonl")
     counts: Counter[str] = Counter()
     first: BaseException | None = None
-    batch = program.batch(rows, key=lambda row: cast(Row, row).key, journal=journal)
+    batch = program.batch(rows, key=lambda row: cast(Row, row).key, journal=journal, stale=options.stale or "refuse")
     items = cast(Generator[Item[Any], None, None], batch)
     try:
         with out.open("wb") as file, contextlib.closing(items):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from ..errors import InvalidRequest
 from ..lang.engines import Linked
+from ..lang.journal import Stale
 from ..lang.program import Program
 from ..lang.types import to_json
 from ..runtime.progress import wanted
@@ -37,6 +38,12 @@ def add_arguments(parser: Parser) -> None:
     rows.add_argument("--rows", metavar="FILE", help="run once for each line: a JSON object of arguments")
     rows.add_argument("--out", metavar="FILE", help="where the results go, one JSON object a line")
     rows.add_argument("--key", metavar="FIELD", help="the field that names a row; default: a digest of the row")
+    rows.add_argument(
+        "--stale",
+        choices=get_args(Stale),
+        metavar="HOW",
+        help="refuse, rerun or keep what is done by a program that has changed since; default: refuse",
+    )
 
 
 def execute(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -64,7 +71,7 @@ def execute(options: argparse.Namespace, arguments: list[str]) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Raises UsageError for options that do not go together."""
     if options.rows is None:
-        for name in ("out", "key"):
+        for name in ("out", "key", "stale"):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name} goes with --rows", hint="ramify run --help")
     elif options.out is None:

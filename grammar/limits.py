@@ -8,8 +8,9 @@ names the path, the number found and the limit. The other kinds of grammar are c
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,6 +37,9 @@ class Narrowing:
         number: the same for other numbers.
         fraction_digits: digits after the point, 10 at most, for a number without `multipleOf`; None: no bound.
             Without this, and without bounds, a number may have an exponent: `1e999` too, which no decoder takes.
+        overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap, or only
+            at length, are left out: those in which a property is a number but no integer, say, if that is all that
+            sets two apart, or those without the property that sets all of them apart.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 
@@ -44,13 +48,17 @@ class Narrowing:
     integer: int | None = 10**18
     number: int | None = 10**18
     fraction_digits: int | None = 10
+    overlaps: bool = True
     large_bounds: bool = True
 
 
-EXACT = Narrowing(
+UNBOUNDED = Narrowing(
     close_objects=False, string_length=None, integer=None, number=None, fraction_digits=None, large_bounds=False
 )
-"""Nothing is left out: for measurements of coverage."""
+"""Nothing is left out for the sake of an end: for measurements of coverage."""
+
+EXACT = replace(UNBOUNDED, overlaps=False)
+"""Nothing at all is left out."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,10 @@ class GrammarLimits:
         lark_bytes: UTF-8 bytes of a grammar in Lark syntax.
         lark_depth: parts of such a grammar inside one another, followed from `start` through the names: compilers
             follow it by recursion, and one that runs out of stack takes the process with it.
+        tags: tags in a structure, and apart from them its other parts.
+        mark_bytes: UTF-8 bytes of one begin, end, trigger, separator or excluded string.
+        structure_depth: parts of a structure inside one another.
+        structure_bytes: UTF-8 bytes of a structure: its marks and all grammars in it.
     """
 
     schema_bytes: int = 64 * 1024
@@ -91,9 +103,47 @@ class GrammarLimits:
     options_bytes: int = 64 * 1024
     lark_bytes: int = 64 * 1024
     lark_depth: int = 1_000
+    tags: int = 256
+    mark_bytes: int = 1_024
+    structure_depth: int = 16
+    structure_bytes: int = 256 * 1024
 
 
 DEFAULT_LIMITS = GrammarLimits()
+
+
+@dataclass(frozen=True)
+class VettingLimits:
+    """What one grammar may cost while it is vetted (`vetting.py`).
+
+    Attributes:
+        cpu_seconds: processor time.
+        wall_seconds: time from the moment that a worker begins, on a machine that has other things to do.
+        queue_seconds: time for which it may wait for a worker; so an answer takes at most this and `wall_seconds`.
+        start_seconds: for the vetting server to be ready, once an engine; the wait in the queue begins then.
+        memory_bytes: address space beyond what a worker holds while it is idle.
+        at_once: grammars vetted at once; None is a quarter of the processors, from 1 to 4. One more stands ready.
+        niceness: how far workers give way to the engine; 10 is about a tenth of a processor that is busy.
+        jobs: grammars after which a worker is replaced, so that nothing piles up in it.
+    """
+
+    cpu_seconds: float = 2.0
+    wall_seconds: float = 4.0
+    queue_seconds: float = 2.0
+    start_seconds: float = 60.0
+    memory_bytes: int = 512 << 20
+    at_once: int | None = None
+    niceness: int = 10
+    jobs: int = 500
+
+    @property
+    def slots(self) -> int:
+        """Grammars vetted at once."""
+        return self.at_once or max(1, min(4, (os.cpu_count() or 1) // 4))
+
+
+DEFAULT_VETTING = VettingLimits()
+
 
 _FLATTEN = "move nested parts to $defs and refer to them by $ref"
 _COUNTS = (

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class Matcher(Protocol):
-    """The raw operations of a backend's matcher. It never sees a stop token, a control token or an id out of range.
+    """The raw operations of a backend's matcher. It never sees a stop token, an id without meaning or one out of range.
+
+    A control token is refused, but for a structure whose tag spells it there.
 
     Every method raises `InvalidSchema` where the library failed or went beyond a limit, and nothing else.
     """
@@ -51,6 +53,10 @@ class Matcher(Protocol):
 
     def forced(self) -> bytes:
         """The bytes that must follow, b"" if none or unknown. Not asked where `accepting()`."""
+        ...
+
+    def remaining(self) -> int:
+        """Bytes that must still come, at least. Not asked where `accepting()`."""
         ...
 
     def accepting(self) -> bool:
@@ -116,7 +122,9 @@ class MatcherState:
         if token_id in vocabulary.stop_ids:
             self._terminated = self.matcher.accepting()
             return self._terminated
-        if not vocabulary.tokens[token_id] or not self.matcher.consume(token_id):
+        if not vocabulary.tokens[token_id] and token_id not in vocabulary.control_ids:
+            return False
+        if not self.matcher.consume(token_id):
             return False
         self._num_text += 1
         if self._memory is not None:
@@ -145,6 +153,9 @@ class MatcherState:
         fork._num_text = self._num_text
         fork._terminated = self._terminated
         return fork
+
+    def remaining_bytes(self) -> int:
+        return 0 if self.completed else self.matcher.remaining()
 
     def forced_text(self) -> bytes:
         return b"" if self.completed else self.matcher.forced()

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..errors import UnenforceableSchema
+from msgspec.structs import replace
+
+from ..errors import InvalidSchema, UnenforceableSchema
 from .coverage import TABLES, coverage, unenforceable
 from .ecma import search_expression
 from .limits import DEFAULT_LIMITS, GrammarLimits, check_schema
@@ -23,7 +25,7 @@ from .regex_text import write_regex
 from .report import Note
 from .rewrite import Rewritten, rewrite
 from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, resolve, subschemas
-from .spec import JsonSchema
+from .spec import Format, GrammarSpec, JsonSchema, StructuralTag, parts_of
 
 _NO_TEXT = r"^[^\s\S]$"
 _TOGETHER = {
@@ -92,6 +94,27 @@ def prepare(
     bounds.insert(0, Note("narrowed", "#", "whitespace", style))
     every = [place.tidy(note) for note in (*notes, *bounds)] + list(rewritten.notes)
     return Prepared(written, weaker, narrowed, tuple(dict.fromkeys(every)))
+
+
+def notes_of(
+    spec: GrammarSpec, backend: str = "llguidance", limits: GrammarLimits = DEFAULT_LIMITS
+) -> tuple[Note, ...]:
+    """What a compiled grammar's report would say of `spec`, without compiling it; nothing for what would be refused."""
+    if isinstance(spec, StructuralTag):
+        pending: list[tuple[str, Format]] = [("format", spec.format)]
+        notes: list[Note] = []
+        while pending:
+            place, part = pending.pop(0)
+            pending[:0] = [(f"{place}.{name}", inner) for name, inner in parts_of(part)]
+            if isinstance(part, JsonSchema):
+                notes += [replace(note, where=f"{place}{note.where}") for note in notes_of(part, backend, limits)]
+        return tuple(notes)
+    if not isinstance(spec, JsonSchema):
+        return ()
+    try:
+        return prepare(spec, backend, limits).notes
+    except InvalidSchema:
+        return ()
 
 
 @lru_cache(maxsize=2)

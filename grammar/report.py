@@ -9,6 +9,9 @@ from typing import Literal
 
 import msgspec
 
+MAX_TOLD = 100
+"""Notes that travel with one value; a schema can have thousands."""
+
 Kind = Literal["ignored", "weakened", "narrowed", "unknown"]
 
 
@@ -42,6 +45,13 @@ class GrammarReport(msgspec.Struct, frozen=True):
 
     backend: str
     notes: tuple[Note, ...] = ()
+
+    def told(self) -> tuple[Note, ...]:
+        """The notes that a client is sent: those of what is not enforced first, and no more than `MAX_TOLD`."""
+        loose_first = sorted(self.notes, key=lambda note: note.kind == "narrowed")
+        if (left := len(loose_first) - MAX_TOLD) <= 0:
+            return tuple(loose_first)
+        return (*loose_first[:MAX_TOLD], Note("narrowed", "#", "", f"and {left} more notes, which are not sent"))
 
     @property
     def exact(self) -> bool:

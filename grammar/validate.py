@@ -1,7 +1,8 @@
 """Validates a finished value against its schema, where the mask could not enforce all of it (`strict=False`).
 
 The judge is `jsonschema`, but patterns are searched under a clock: one that the mask could not follow may also be one
-that a backtracking matcher never ends on.
+that a backtracking matcher never ends on. A schema can make the judge itself walk for ever (two references to the part
+before, forty times), so an engine calls `check_value` in a vetting worker alone.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from typing import Any
 
 from ..errors import OutputInvalid
 from .schema import child_pointer
-from .spec import GrammarSpec, JsonSchema
+from .segments import read_segments
+from .spec import Format, GrammarSpec, JsonSchema, StructuralTag, parts_of
 
 _SECONDS = 0.25
 _MAX_ERRORS = 8
+
+
+def is_validated(spec: GrammarSpec | None) -> bool:
+    """Whether finished texts of this grammar must be validated: its mask may not enforce all of it."""
+    return isinstance(spec, JsonSchema) and not spec.strict
 
 
 def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
@@ -26,6 +33,8 @@ def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
         spec: the grammar that the text was generated under.
         text: the whole text.
     """
+    if isinstance(spec, StructuralTag):
+        return _check_parts(spec, text)
     if not isinstance(spec, JsonSchema) or spec.strict:
         return None
     from referencing.exceptions import Unresolvable
@@ -46,6 +55,31 @@ def check_value(spec: GrammarSpec | None, text: str) -> OutputInvalid | None:
         where=", ".join(dict.fromkeys(place for place, _ in found)),
         hint="the mask does not enforce all of this schema (strict=False): try again, or check= and retries=",
     )
+
+
+def _check_parts(spec: StructuralTag, text: str) -> OutputInvalid | None:
+    """What is wrong with the first value in a structure whose schema was not enforced whole."""
+    pending: list[Format] = [spec.format]
+    loose = False
+    while pending:
+        part = pending.pop()
+        pending += [inner for _, inner in parts_of(part)]
+        loose = loose or (isinstance(part, JsonSchema) and not part.strict)
+    if not loose:
+        return None
+    try:
+        segments = list(read_segments(spec, text))
+    except OutputInvalid as error:
+        return error
+    while segments:
+        segment = segments.pop(0)
+        segments[:0] = segment.inside
+        if isinstance(segment.content, JsonSchema):
+            invalid = check_value(segment.content, segment.text)
+            if invalid is not None:
+                invalid.where = f"{segment.tag or 'text'} at character {segment.begin}: {invalid.where}"
+                return invalid
+    return None
 
 
 def _errors(schema: Any, value: Any) -> Iterator[tuple[str, str]]:

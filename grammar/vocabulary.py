@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +36,13 @@ class Vocabulary:
             the tokenizer's ids that the model can emit.
         stop_ids: the ids that end a generation; at least one.
         width: width of the model's logits, at least `len(tokens)`: many models pad it.
+        control: ids of the control tokens by their names, which the tags of a structure may spell.
     """
 
     tokens: tuple[bytes, ...]
     stop_ids: frozenset[int]
     width: int
+    control: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.stop_ids:
@@ -51,11 +53,24 @@ class Vocabulary:
             raise InvalidRequest(f"{len(self.tokens)} tokens do not fit the stop ids and the logits width {self.width}")
         if any(self.tokens[token_id] for token_id in self.stop_ids):
             raise InvalidRequest("a stop token must not have bytes: it would be matched as text")
+        for name, token_id in self.control.items():
+            if not 0 <= token_id < len(self.tokens) or self.tokens[token_id]:
+                raise InvalidRequest(f"the control token {name!r} must be an id without bytes, got {token_id}")
 
     @property
     def words(self) -> int:
         """Number of int32 words in a mask row."""
         return (self.width + 31) // 32
+
+    @cached_property
+    def control_ids(self) -> frozenset[int]:
+        """The control tokens that end no generation."""
+        return frozenset(self.control.values()) - self.stop_ids
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(map(len, self.tokens), default=0) or 1
 
     @cached_property
     def last_word(self) -> int:
@@ -97,7 +112,8 @@ class Vocabulary:
         for token_id, token in by_id.items():
             if token_id < len(tokens) and token_id not in blank and not token["special"]:
                 tokens[token_id] = token["content"].encode()
-        return cls(tuple(tokens), stops, width)
+        control = {token["content"]: i for i, token in by_id.items() if i < len(tokens) and not tokens[i]}
+        return cls(tuple(tokens), stops, width, control)
 
 
 def _names(model: Mapping[str, Any]) -> dict[str, int]:

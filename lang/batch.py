@@ -16,6 +16,7 @@ import msgspec
 
 from ..errors import InvalidRequest
 from ..runtime.progress import BatchProgress
+from ..runtime.protocol.graph import GenNotes
 from .hub import Hub, current_greenlet
 from .journal import Journal
 from .link import Link
@@ -34,6 +35,7 @@ class Item(msgspec.Struct, Generic[R], frozen=True):
         value: what the program returned; None if it failed.
         error: why it failed; a `NodeError` has the node's path and source line.
         resumed: the value comes from the journal, nothing was run.
+        notes: what of its gens' types was not enforced as it is written.
     """
 
     key: str
@@ -41,6 +43,7 @@ class Item(msgspec.Struct, Generic[R], frozen=True):
     value: R | None = None
     error: BaseException | None = None
     resumed: bool = False
+    notes: tuple[GenNotes, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -68,12 +71,14 @@ def run_batch(
         index, name, run = ended.get()
         del running[index]
         error = run._future.exception()
-        shown.row_ended(failed=error is not None, report=None if run._closed is None else run._closed.report)
+        report = None if run._closed is None else run._closed.report
+        shown.row_ended(failed=error is not None, report=report)
+        notes = () if report is None else report.notes
         if error is not None:
-            return Item(name, index, error=error)
+            return Item(name, index, error=error, notes=notes)
         value = run._future.result()
         journal.add(name, value)
-        return Item(name, index, value)
+        return Item(name, index, value, notes=notes)
 
     try:
         for index, row in enumerate(rows):

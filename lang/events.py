@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from ..errors import InvalidRequest, RamifyError
-from ..grammar.spec import JsonSchema
+from ..grammar.report import Note
+from ..grammar.spec import JsonSchema, StructuralTag
+from .closed import Closed
 from .partial import PartialReader
+from .structure import SegmentDecoder
+from .structure_events import ClosedTag, StructureReader
 
 if TYPE_CHECKING:
     from .value import Value
@@ -73,6 +77,41 @@ class PartialValue(_Event, frozen=True):
     value: dict[str, Any] | list[Any]
 
 
+class FieldClosed(_Event, frozen=True):
+    """A field of an object or an item of an array is complete, at whatever depth, in a gen of JSON or in a tag's. Of
+    each object or array the first 256 members are told.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        where: names of fields and places of items, from the root of the JSON; empty for the root itself.
+        begin, end: of its text, in bytes of the gen's text in UTF-8.
+    """
+
+    where: tuple[str | int, ...]
+    begin: int
+    end: int
+
+
+class TagClosed(_Event, frozen=True):
+    """A tag of a structured gen is complete: a tool call may start while the rest is generated.
+
+    Attributes:
+        run: the `run_id` of the run.
+        path: structural path of the node.
+        tag: the tag's name, or its `begin` without one.
+        index: how many tags of the gen were closed before it.
+        begin, end: of its content, in bytes of the gen's text in UTF-8.
+        value: its content, of its type.
+    """
+
+    tag: str
+    index: int
+    begin: int
+    end: int
+    value: Any
+
+
 class NodeDone(_Event, frozen=True):
     """A gen or a select ended well.
 
@@ -80,9 +119,11 @@ class NodeDone(_Event, frozen=True):
         run: the `run_id` of the run.
         path: structural path of the node.
         text: all of it.
+        notes: every place of its type's schema that was not enforced as it is written.
     """
 
     text: str
+    notes: tuple[Note, ...] = ()
 
 
 class NodeFailed(_Event, frozen=True):
@@ -127,7 +168,9 @@ class ToolResult(_Event, frozen=True):
     error: str | None = None
 
 
-Event: TypeAlias = NodeStarted | TextDelta | PartialValue | NodeDone | NodeFailed | ToolCall | ToolResult
+Event: TypeAlias = (
+    NodeStarted | TextDelta | PartialValue | FieldClosed | TagClosed | NodeDone | NodeFailed | ToolCall | ToolResult
+)
 
 
 class EventQueue:
@@ -145,7 +188,7 @@ class EventQueue:
         self._changed = threading.Condition()
         self._closed = False
         self._wakers: list[Callable[[], object]] = []
-        self._readers: dict[int, PartialReader] = {}
+        self._readers: dict[int, PartialReader | StructureReader] = {}
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -185,20 +228,40 @@ class EventQueue:
 
     def text(self, value: Value[Any], text: str) -> None:
         self._put(TextDelta(run=self._run, path=value.path, text=text))
-        if not isinstance(value._grammar, JsonSchema):
-            return
         reader = self._readers.get(id(value))
         if reader is None:
-            reader = self._readers[id(value)] = PartialReader(value._type)
+            if isinstance(value._grammar, JsonSchema):
+                reader = PartialReader(value._type)
+            elif isinstance(value._grammar, StructuralTag) and isinstance(value._decode, SegmentDecoder):
+                reader = StructureReader(value._grammar, value._decode)
+            else:
+                return
+            self._readers[id(value)] = reader
+        if isinstance(reader, StructureReader):
+            for closed in reader.feed(text):
+                self._tell(value.path, closed)
+            return
         partial = reader.feed(text)
+        for field in reader.closed:
+            self._tell(value.path, field)
+        reader.closed.clear()
         if partial is not None:
             self._put(PartialValue(run=self._run, path=value.path, value=partial))
+
+    def _tell(self, path: str, closed: Closed | ClosedTag) -> None:
+        if isinstance(closed, ClosedTag):
+            tag, index, value = closed.tag, closed.index, closed.value
+            place = {"begin": closed.begin, "end": closed.end}
+            self._put(TagClosed(run=self._run, path=path, tag=tag, index=index, value=value, **place))
+        else:
+            where, begin, end = closed
+            self._put(FieldClosed(run=self._run, path=path, where=where, begin=begin, end=end))
 
     def ended(self, value: Value[Any]) -> None:
         self._readers.pop(id(value), None)
         error: RamifyError | None = value._error
         if error is None:
-            self._put(NodeDone(run=self._run, path=value.path, text=value._text))
+            self._put(NodeDone(run=self._run, path=value.path, text=value._text, notes=value._notes))
         else:
             self._put(NodeFailed(run=self._run, path=value.path, error=str(error)))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from ..runtime.protocol.fields import spell
 from ..runtime.protocol.graph import (
     Argument,
@@ -178,6 +178,8 @@ def describe_grammar(grammar: GrammarSpec | None) -> str:
             return f"choices {', '.join(map(repr, grammar.options))}"
         case Lark():
             return f"lark {grammar.key()[:6]}"
+        case StructuralTag():
+            return f"structure {grammar.key()[:6]}"
 
 
 def describe_trie(step: SelectTrie) -> str:

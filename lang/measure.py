@@ -144,7 +144,7 @@ class TokenPrompts:
         self._tokenizer = tokenizer
         self._writer = StreamWriter(template)
         self._builder, self._stream = RunBuilder, StreamText
-        self._streams: dict[int, StreamText] = {0: StreamText(RunBuilder(tokenizer))}
+        self._streams: dict[int, StreamText] = {0: StreamText((0, 0), RunBuilder(tokenizer))}
         self._closed: dict[int, int] = {0: 0}
         self._lengths: dict[int, int] = {0: 0}
 
@@ -201,7 +201,7 @@ class TokenPrompts:
     def _fork(self, number: int, children: tuple[int, ...], stream: StreamText) -> None:
         self._seam(number, stream)
         for child in children:
-            self._streams[child] = made = self._stream(self._builder(self._tokenizer))
+            self._streams[child] = made = self._stream((0, child), self._builder(self._tokenizer))
             made.begin_at(stream, self._builder(self._tokenizer, after=stream.builder.seam))
             self._closed[child] = self._lengths[child] = self._closed[number]
 

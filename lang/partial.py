@@ -23,9 +23,8 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 
 import msgspec
 
+from .closed import EVERY_MEMBER, Closed, JsonReader
 from .type_walk import needs_pydantic
-
-EVERY_MEMBER = 256
 
 Convert: TypeAlias = "Callable[[Any], Any]"
 
@@ -35,11 +34,14 @@ class PartialReader:
 
     Args:
         type_: the gen's type.
+
+    Attributes:
+        closed: the fields at any depth that are finished, with their places; whoever reads it empties it.
     """
 
     def __init__(self, type_: Any) -> None:
-        import ijson
-
+        self.closed: list[Closed] = []
+        self._json = JsonReader()
         self._members = _members(type_)
         self._fields: dict[str, Any] = {}
         self._items: list[Any] = []
@@ -49,23 +51,17 @@ class PartialReader:
         self._count = 0
         self._told = 0
         self._builder: Any = None
-        self._new_builder: Callable[[], Any] = ijson.ObjectBuilder
-        self._invalid: type[Exception] = ijson.JSONError
-        self._events: list[tuple[str, Any]] = []
-        self._parser = ijson.basic_parse_coro(_Sink(self._events), use_float=True)
         self._broken = False
 
     def feed(self, text: str) -> dict[str, Any] | list[Any] | None:
         """Read more text. What is finished now, if more is than before; otherwise None."""
         if self._broken:
             return None
-        try:
-            self._parser.send(text.encode())
-        except self._invalid:
-            self._broken = True  # not JSON: the value itself will say so
-        for event, value in self._events:
-            self._take(event, value)
-        self._events.clear()
+        for events, closed in self._json.feed(text):
+            self.closed += closed
+            for event, value in events:
+                self._take(event, value)
+        self._broken = self._broken or self._json.is_broken  # not JSON: the value itself will say so
         if self._count <= max(self._told, 0 if self._told < EVERY_MEMBER else self._told * 17 // 16):
             return None
         self._told = self._count
@@ -85,7 +81,9 @@ class PartialReader:
             self._key = value
             return
         if self._builder is None:
-            self._builder = self._new_builder()
+            import ijson
+
+            self._builder = ijson.ObjectBuilder()
         self._builder.event(event, value)
         if self._depth == 1:
             finished, self._builder = self._builder.value, None
@@ -105,13 +103,6 @@ class PartialReader:
             self._fields[str(name)] = typed
         else:
             self._items.append(typed)
-
-
-class _Sink:
-    """The end of the parser's chain."""
-
-    def __init__(self, events: list[tuple[str, Any]]) -> None:
-        self.send = events.append
 
 
 def _as_it_is(value: Any) -> Any:

@@ -35,7 +35,7 @@ def gen(
     Args:
         name: `s[name]` is the value afterwards; a name used again appends to `s.all(name)`.
         type: what the text must be: a Python type (dataclass, pydantic model, Enum, Literal, list[...], ...), a JSON
-            Schema as a dict, or a `Regex`, `Choices` or `Lark` grammar. None is free text.
+            Schema as a dict, a `Regex`, `Choices` or `Lark` grammar, or a `StructuralTag` of them. None is free text.
         max_tokens: tokens at most; None is as many as fit.
         stop: strings that end the text and are not part of it.
         stop_ids: token ids that end it, beside the model's own.

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 from ..errors import BudgetExceeded, InvalidRequest, InvalidType, UnknownName, to_info
-from ..grammar.spec import Choices, Lark, Regex
+from ..grammar.spec import Choices, Lark, Regex, StructuralTag
 from ..runtime.protocol import graph
 from ..runtime.protocol.fields import FieldPath
 from ..runtime.protocol.int32 import to_list
@@ -28,6 +28,7 @@ from .gate import Gate
 from .options import GenOptions
 from .select import Selected, select
 from .site import call_site
+from .structure import Segment
 from .turns import Messages, OpenTurn, Tried, Turn, require_no_turn
 from .types import grammar_of
 from .value import Behind, ReadValue, Value
@@ -90,6 +91,15 @@ class State:
     ) -> Value[str]: ...
     @overload
     def gen(
+        self,
+        name: str,
+        *,
+        type: StructuralTag,
+        check: Callable[[list[Segment]], object] | None = None,
+        **options: Unpack[GenOptions],
+    ) -> Value[list[Segment]]: ...
+    @overload
+    def gen(
         self, name: str, *, type: Any, check: Callable[[Any], object] | None = None, **options: Unpack[GenOptions]
     ) -> Value[Any]: ...
     def gen(
@@ -103,8 +113,8 @@ class State:
         """Append `ramify.gen(name, ...)` and give back its value, which is not waited for.
 
         Type checkers see a `Value[T]` for a class `T` (and what `list[int]` and the like stand for), a `Value[str]`
-        for free text and text grammars, and a `Value[Any]` for what Python has no type of types for yet: `Literal`,
-        `Annotated`, unions, and JSON Schemas.
+        for free text and text grammars, a `Value[list[Segment]]` for structures, and a `Value[Any]` for what Python has
+        no type of types for yet: `Literal`, `Annotated`, unions, and JSON Schemas.
         """
         from .primitives import gen
 

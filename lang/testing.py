@@ -6,7 +6,7 @@ saw.
     assert engine.calls[0].messages[-1] == {"role": "user", "content": "It crashes."}
 
 Answers of typed gens are checked against the gen's schema with an independent validator, so a script cannot promise
-what a model could not give.
+what a model could not give; answers to structures are their text, which must be of the structure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..errors import Cancelled, InvalidRequest, OutputInvalid, RamifyError, to_info
-from ..grammar.spec import JsonSchema
+from ..grammar.prepare import notes_of
+from ..grammar.report import GrammarReport, Note
+from ..grammar.segments import Segment, read_segments
+from ..grammar.spec import JsonSchema, StructuralTag
+from ..grammar.structure import resolve
 from ..runtime.protocol.fields import field_text
 from ..runtime.protocol.graph import (
     Argument,
@@ -31,6 +35,7 @@ from ..runtime.protocol.graph import (
     EngineReply,
     Fork,
     Gen,
+    GenNotes,
     GraphDelta,
     GraphNode,
     NodeDone,
@@ -118,10 +123,12 @@ class Scripted:
             return _chosen(call, value)
         if isinstance(value, Raw):
             return str(value)
+        if isinstance(call.gen, Gen) and isinstance(call.gen.grammar, StructuralTag):
+            return _structured(call, call.gen.grammar, value)
         if call.schema is None:
             return value if isinstance(value, str) else _json(value)
         text = _json(value)
-        _validate(call, text)
+        _validate(call, text, call.schema)
         return text
 
     def _find(self, call: Call) -> Any:
@@ -176,13 +183,16 @@ class _ScriptedConnection:
         self._on_reply = on_reply
         self._streams: dict[tuple[int, int], _Stream] = {}
         self._values: dict[tuple[int, int], str | RamifyError] = {}
+        self._notes: dict[int, dict[tuple[Note, ...], tuple[str, int]]] = {}  # of a run: first path, number of gens
 
     def send(self, message: ClientMessage) -> None:
         if isinstance(message, CloseRun):
             for table in (self._streams, self._values):
                 for key in [key for key in table if key[0] == message.run]:
                     del table[key]
-            self._on_reply(RunClosed(message.run, RunReport(0, 0, 0, 0, 0, 0, 0, 0, 0)))
+            notes = self._notes.pop(message.run, {})
+            told = tuple(GenNotes(path, gens, notes) for notes, (path, gens) in notes.items())
+            self._on_reply(RunClosed(message.run, RunReport(0, 0, 0, 0, 0, 0, 0, 0, 0, told)))
         elif isinstance(message, GraphDelta):
             self._streams.setdefault((message.run, 0), _Stream())
             for node in message.nodes:
@@ -247,7 +257,13 @@ class _ScriptedConnection:
         if gen.events:
             self._on_reply(TextDelta(run, gen.node, text))
         logprobs = [0.0 if choice == text else -math.inf for choice in choices] if choices else None
-        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", Usage(0, 0, 0, 0), choice_logprobs=logprobs))
+        notes = () if grammar is None else GrammarReport("", notes_of(grammar)).told()
+        if notes:
+            seen = self._notes.setdefault(run, {})
+            path, gens = seen.get(notes, (gen.path, 0))
+            seen[notes] = path, gens + 1
+        usage = Usage(0, 0, 0, 0)
+        self._on_reply(NodeDone(run, gen.node, text, b"", "stop", usage, choice_logprobs=logprobs, notes=notes))
 
 
 def _json(value: Any) -> str:
@@ -266,14 +282,33 @@ def _chosen(call: Call, value: Any) -> str:
     return text
 
 
-def _validate(call: Call, text: str) -> None:
-    """Raise OutputInvalid unless `text` validates against the call's schema."""
+def _structured(call: Call, structure: StructuralTag, value: Any) -> str:
+    """The text of a structured answer. Raises OutputInvalid if it is not of the structure, or a value in it of its
+    schema."""
+    if not isinstance(value, str):
+        raise InvalidRequest(
+            f"the script's answer for {call.name!r} is a {type(value).__name__}",
+            where=call.path,
+            hint="answer a StructuralTag with its text, tags and all",
+        )
+    resolve(structure)
+    segments: list[Segment] = list(read_segments(structure, value))
+    while segments:
+        segment = segments.pop()
+        segments.extend(segment.inside)
+        if isinstance(segment.content, JsonSchema):
+            _validate(call, segment.text, msgspec.json.decode(segment.content.schema))
+    return value
+
+
+def _validate(call: Call, text: str, schema: Any) -> None:
+    """Raise OutputInvalid unless `text` validates against a schema."""
     try:
         import jsonschema
     except ImportError:
         raise InvalidRequest("Scripted checks answers with jsonschema", hint="pip install jsonschema") from None
     try:
-        jsonschema.validate(msgspec.json.decode(text), call.schema)
+        jsonschema.validate(msgspec.json.decode(text), schema)
     except jsonschema.ValidationError as error:
         where = f"{call.path} {error.json_path}"
         raise OutputInvalid(

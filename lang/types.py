@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidType
-from ..grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
+from ..grammar.spec import Choices, Content, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from .exact_schema import exact_schema
+from .structure import structure_of
 from .type_walk import needs_pydantic
 
 
@@ -28,7 +29,7 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
 
     Args:
         type_: a Python type; a dict is taken as a JSON Schema; a `Regex`, `Choices` or `Lark` grammar is taken as it is
-            and gives a string; None and `str` mean free text.
+            and gives a string, a `StructuralTag` a list of `Segment`; None and `str` mean free text.
 
     Returns:
         (None, identity) for free text.
@@ -38,6 +39,8 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     """
     if type_ is None or type_ is str:
         return None, _text
+    if isinstance(type_, StructuralTag):
+        return structure_of(type_, grammar_of)
     if isinstance(type_, JsonSchema | Regex | Choices | Lark):
         return _plain_text(type_), json.loads if isinstance(type_, JsonSchema) else _text
     if isinstance(type_, dict):
@@ -55,7 +58,7 @@ def grammar_of(type_: Any) -> tuple[GrammarSpec | None, Callable[[str], Any]]:
     return JsonSchema(json.dumps(_inline_root(schema))), decoder.decode
 
 
-def _plain_text(grammar: GrammarSpec) -> GrammarSpec:
+def _plain_text(grammar: Content) -> Content:
     """A grammar in exactly `str`: compilers take no other, and an argument of a program is a class of its own."""
     match grammar:
         case JsonSchema():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from ..errors import BudgetExceeded, ErrorInfo, NodeError, OutputInvalid, RamifyError, from_info
+from ..grammar.report import Note
 from ..grammar.spec import GrammarSpec
 from ..runtime.protocol.graph import NodeDone, StreamIds, TokenLogprob, Usage
 from .expr import Addable
@@ -127,6 +128,10 @@ class Value(Addable, Generic[T]):
         return "" if self._done is None else self._done.text
 
     @property
+    def _notes(self) -> tuple[Note, ...]:
+        return () if self._done is None else self._done.notes
+
+    @property
     def finish_reason(self) -> str:
         """ "stop" or "length". Waits."""
         self.get()
@@ -139,6 +144,13 @@ class Value(Addable, Generic[T]):
         self.get()
         assert self._done is not None
         return self._done.usage
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Every place of its type's schema that is not enforced as it is written: what is narrowed by default, and what
+        `strict=False` lets through. Waits."""
+        self.get()
+        return self._notes
 
     @property
     def logprobs(self) -> list[TokenLogprob] | None:

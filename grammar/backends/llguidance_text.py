@@ -22,19 +22,19 @@ _EMPTY = '""'
 
 def write_expression(expression: Expression, limits: GrammarLimits) -> str:
     """A grammar whose text matches `expression`, as one terminal."""
-    writer = _Writer(limits)
+    writer = Writer(limits)
     writer.define("start", Terminal(expression), in_rule=True)
     return writer.text()
 
 
 def write_choices(options: list[str]) -> str:
     """A grammar whose text is one of `options`: flat, because the library builds its own trie of them."""
-    return f"{_OPTIONS}\nstart: C-\nC-: " + " | ".join(map(_quoted, options))
+    return f"{_OPTIONS}\nstart: C-\nC-: " + " | ".join(map(quoted, options))
 
 
 def write_grammar(grammar: Grammar, limits: GrammarLimits) -> str:
     """A grammar for the rules, terminals and ignored text of `grammar`."""
-    writer = _Writer(limits)
+    writer = Writer(limits)
     for name, expression in grammar.terminals.items():
         writer.define(name, expression, in_rule=False)
     for name, expression in grammar.rules.items():
@@ -44,7 +44,9 @@ def write_grammar(grammar: Grammar, limits: GrammarLimits) -> str:
     return writer.text()
 
 
-class _Writer:
+class Writer:
+    """Collects the definitions of one grammar."""
+
     def __init__(self, limits: GrammarLimits) -> None:
         self._limits = limits
         self._lines = [_OPTIONS]
@@ -57,6 +59,11 @@ class _Writer:
 
     def define(self, name: str, expression: Expression, *, in_rule: bool) -> None:
         self._lines.append(f"{name}: {self._expansions(expression, in_rule)}")
+
+    def line(self, name: str, text: str) -> str:
+        """Define a name by text in the library's syntax; the name."""
+        self._lines.append(f"{name}: {text}")
+        return name
 
     def ignore(self, expression: Expression) -> None:
         self._lines.append(f"%ignore {self._atom(expression, False)}")
@@ -75,11 +82,11 @@ class _Writer:
                 run += character
                 continue
             if run:
-                written.append(_quoted(run))
+                written.append(quoted(run))
                 run = ""
             written.append(self._repeated(part, in_rule))
         if run:
-            written.append(_quoted(run))
+            written.append(quoted(run))
         return " ".join(written) or _EMPTY
 
     def _repeated(self, node: Expression, in_rule: bool) -> str:
@@ -102,7 +109,7 @@ class _Writer:
         """What an operator may follow."""
         match node:
             case Chars(ranges):
-                return _quoted(character) if (character := _single(node)) else self._set(ranges)
+                return quoted(character) if (character := _single(node)) else self._set(ranges)
             case Reference(name):
                 return name
             case Terminal(expression):
@@ -114,7 +121,7 @@ class _Writer:
             case Anchor():
                 raise AssertionError("a pattern was not read to its end")
             case _:
-                name = self._new_name("r" if in_rule else "T")
+                name = self.new_name("r" if in_rule else "T")
                 self.define(name, node, in_rule=in_rule)
                 return name
 
@@ -129,13 +136,13 @@ class _Writer:
             )
         written = "/[" + "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in ranges) + "]/"
         if len(ranges) > _SHORT_SET:
-            name = self._new_name("S")
+            name = self.new_name("S")
             self._lines.append(f"{name}: {written}")
             written = name
         self._sets[ranges] = written
         return written
 
-    def _new_name(self, letter: str) -> str:
+    def new_name(self, letter: str) -> str:
         self._num_names += 1
         return f"{letter}-{self._num_names}"
 
@@ -146,6 +153,6 @@ def _single(node: Chars) -> str:
     return chr(low) if len(node.ranges) == 1 and low == high else ""
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string of the library's: JSON's, in which DEL must be escaped too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")

@@ -1,34 +1,33 @@
-"""Attention on CUDA: our split-KV kernel for decode rows, FlashAttention for prompt chunks.
+"""Attention on CUDA: split KV for decode rows, tiles of tokens for prompt chunks, both reading slots where they lie.
 
 `begin` on a batch of decode rows alone asks the host for nothing but their number, so the whole step can be captured in
-a CUDA graph and replayed for any rows and lengths. Chunks go through `varlen.py`, or, where torch has no FlashAttention
-for these heads, through the plain backend.
+a CUDA graph and replayed for any rows and lengths. Long chunks may go through a FlashAttention over gathered slots
+(`varlen.py`), which wins where there is so much arithmetic that a copy does not count.
 
 Shapes: T tokens, D decode rows, N query heads, K key/value heads, H head_dim.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
+from ..kernels.prefix_attention import PrefixShape
+from ..kernels.prompt_attention import PromptShape, PromptTiles, cut_tiles, prompt_attention, tile_tokens
 from ..kernels.rotary import rotate_and_write
 from . import varlen
+from .flash import Flash
 from .interface import AttentionBatch
 from .kv_pool import KVPool
 from .rotation import Rotation
-from .torch_backend import TorchAttention, TorchStepAttention
-
-log = logging.getLogger("ramify.attention")
 
 PROGRAMS_PER_MULTIPROCESSOR = 3
 """Decode programs that run at once on one multiprocessor, by the kernel's shared memory."""
 
+PREFIX_PROGRAMS_PER_MULTIPROCESSOR = 2
+"""The same of the programs that read shared prefixes."""
 
 BLOCK_BYTES = 32 << 10
 """Keys of one head in one block."""
@@ -39,19 +38,16 @@ class TritonAttention:
 
     Args:
         heads: N, query heads of the model.
+        flash: computes the chunks of steps whose chunks are long; without one, tiles compute them all.
         shape: how decode work is cut; by default one program a place on the device.
     """
 
-    def __init__(self, pool: KVPool, *, heads: int, max_rows: int, shape: DecodeShape | None = None) -> None:
+    def __init__(
+        self, pool: KVPool, *, heads: int, max_rows: int, flash: Flash | None, shape: DecodeShape | None = None
+    ) -> None:
         device, head_dim = pool.keys_LSKH.device, pool.keys_LSKH.shape[3]
         self._pool = pool
-        self._plain = TorchAttention(pool)
-        self._flash = varlen.supports(device, pool.layout.dtype, head_dim)
-        if not self._flash:
-            log.warning(
-                "torch has no FlashAttention for heads of %d in %s on %s: prompts use scaled_dot_product_attention",
-                head_dim, pool.layout.dtype, device,
-            )  # fmt: skip
+        self._flash = flash
         self._workspace = DecodeWorkspace(
             shape or default_shape(pool),
             rows=max_rows,
@@ -59,44 +55,66 @@ class TritonAttention:
             head_dim=head_dim,
             device=device,
             tiles=max_rows // 2,  # a tile has two rows at least
+            prefix_shape=default_prefix_shape(pool),
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
-        return TritonStepAttention(self._pool, self._plain, self._workspace, batch, flash=self._flash)
+        return TritonStepAttention(self._pool, self._workspace, batch, self._flash)
 
 
 def default_shape(pool: KVPool) -> DecodeShape:
     """As many programs as run at once on the device; blocks of as many positions as its shared memory holds thrice."""
+    return DecodeShape(programs=_programs(pool, PROGRAMS_PER_MULTIPROCESSOR), block=_block(pool, 128))
+
+
+def default_prefix_shape(pool: KVPool) -> PrefixShape:
+    """The same for shared prefixes; what is not in 16 bits is not read by tiles as large."""
+    wide = pool.layout.dtype.itemsize > 2 or pool.keys_LSKH.shape[3] > 128
+    return PrefixShape(
+        programs=_programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR),
+        rows=64 if wide else 128,
+        block=_block(pool, 64) if not wide else 16,
+        warps=4 if wide else 8,
+    )
+
+
+def default_prompt_shape(pool: KVPool) -> PromptShape:
+    """Tiles and blocks that leave room for two stages in shared memory."""
+    size = pool.keys_LSKH.shape[3] * pool.layout.dtype.itemsize
+    if size <= 256:
+        return PromptShape(rows=128, block=64)
+    return PromptShape(rows=64, block=32 if size <= 512 else 16, warps=4)
+
+
+def _programs(pool: KVPool, places: int) -> int:
+    """Programs a key/value head that fill the device."""
     keys = pool.keys_LSKH
-    places = 1
     if keys.is_cuda:
-        places = torch.cuda.get_device_properties(keys.device).multi_processor_count * PROGRAMS_PER_MULTIPROCESSOR
-    most = BLOCK_BYTES // (keys.shape[3] * keys.element_size())
-    block = max(16, min(128, 1 << (most.bit_length() - 1)))
-    return DecodeShape(programs=max(1, places // keys.shape[2]), block=block)
+        places *= torch.cuda.get_device_properties(keys.device).multi_processor_count
+    return max(1, places // keys.shape[2])
+
+
+def _block(pool: KVPool, most: int) -> int:
+    """Positions whose keys take no more than `BLOCK_BYTES`."""
+    fitting = BLOCK_BYTES // (pool.keys_LSKH.shape[3] * pool.keys_LSKH.element_size())
+    return max(16, min(most, 1 << (fitting.bit_length() - 1)))
 
 
 class TritonStepAttention:
     """See `interface.StepAttention`."""
 
-    def __init__(
-        self, pool: KVPool, plain: TorchAttention, workspace: DecodeWorkspace, batch: AttentionBatch, *, flash: bool
-    ) -> None:
+    def __init__(self, pool: KVPool, workspace: DecodeWorkspace, batch: AttentionBatch, flash: Flash | None) -> None:
         self._pool = pool
         self._workspace = workspace
         self._batch = batch
         self._chunk_tokens = sum(chunk.count for chunk in batch.chunks)
-        self._flash = flash
+        worth = flash is not None and self._chunk_tokens >= flash.long_chunk * len(batch.chunks)
+        self._flash = flash if worth else None
         self._pieces: dict[int | None, list[varlen.Piece]] = {}
+        self._prompt_shape = default_prompt_shape(pool)
+        self._tiles: PromptTiles | None = None
         self._lines: dict[int | None, Tensor] = {}
         self._tile_line: Tensor | None = None
-        self._plain: TorchStepAttention | None = None
-        if batch.chunks and not flash:
-            none = np.empty(0, dtype=np.int64)
-            chunks_only = replace(
-                batch, decode_rows=none, rows_D=batch.rows_D[:0], lengths_D=batch.lengths_D[:0], length_bounds=none
-            )
-            self._plain = plain.begin(chunks_only)
 
     def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
         keys_SKH, values_SKH = self._pool.keys_LSKH[layer], self._pool.values_LSKH[layer]
@@ -108,16 +126,8 @@ class TritonStepAttention:
     def attend(self, layer: int, q_TNH: Tensor, window: int | None = None) -> Tensor:
         out_TNH = torch.empty(q_TNH.shape, dtype=q_TNH.dtype, device=q_TNH.device)
         chunked = self._chunk_tokens
-        if self._plain is not None:
-            out_TNH[:chunked] = self._plain.attend(layer, q_TNH[:chunked].contiguous(), window)
-        elif chunked:
-            if window not in self._pieces:
-                self._pieces[window] = varlen.pieces(self._batch.chunks, self._batch.table_RP, window)
-            for piece in self._pieces[window]:
-                part_TNH = varlen.attend(piece, q_TNH[piece.first : piece.last], self._pool, layer)
-                if part_TNH.shape[0] == out_TNH.shape[0]:
-                    return part_TNH
-                out_TNH[piece.first : piece.last] = part_TNH
+        if chunked:
+            self._attend_chunks(layer, q_TNH, out_TNH, window)
         if self._batch.rows_D.shape[0]:
             shared = self._batch.shared if window is None else None
             if window not in self._lines:
@@ -139,3 +149,24 @@ class TritonStepAttention:
                 None if shared is None else self._tile_line,
             )
         return out_TNH
+
+    def _attend_chunks(self, layer: int, q_TNH: Tensor, out_TNH: Tensor, window: int | None) -> None:
+        batch, pool = self._batch, self._pool
+        if self._flash is not None:
+            if window not in self._pieces:
+                self._pieces[window] = varlen.pieces(batch.chunks, batch.table_RP, window)
+            for piece in self._pieces[window]:
+                target_TNH = out_TNH[piece.first : piece.last]
+                q_part_TNH = q_TNH[piece.first : piece.last]
+                part_TNH = varlen.attend(self._flash, piece, q_part_TNH, pool, layer, target_TNH)
+                if part_TNH is not target_TNH:
+                    target_TNH.copy_(part_TNH)
+            return
+        if self._tiles is None:
+            rows, starts, counts = np.array([(c.row, c.start, c.count) for c in batch.chunks], dtype=np.int64).T
+            tokens = tile_tokens(self._prompt_shape, q_TNH.shape[1], pool.keys_LSKH.shape[2])
+            self._tiles = cut_tiles(rows, starts, counts, tokens, q_TNH.device)
+        prompt_attention(
+            q_TNH, pool.keys_LSKH[layer], pool.values_LSKH[layer], batch.table_RP, self._tiles, out_TNH,
+            shape=self._prompt_shape, window=window,
+        )  # fmt: skip

@@ -1,5 +1,5 @@
-"""Prompt chunks through FlashAttention: the slots a chunk reads are gathered, then torch's `varlen_attn` runs over many
-chunks of different lengths at once.
+"""Prompt chunks through FlashAttention: the slots a chunk reads are gathered, then one call (see `flash.py`) computes
+many chunks of different lengths.
 
     chunks     [ c0: 64 tokens at 2048 | c1: 512 at 0 | ... ]
     gathered   [ 2112 slots of c0's row | 512 of c1's | ... ]       cut into pieces of at most `MAX_GATHER` slots
@@ -12,37 +12,18 @@ Shapes: T tokens of the chunks, L slots read by a piece, N query heads, K key/va
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..kernels.transfer import upload
+from .flash import Flash, Lengths
 from .interface import Chunk
 from .kv_pool import KVPool
 
 MAX_GATHER = 1 << 16
 """Slots gathered at once, unless one chunk alone reads more; bounds the memory besides the pool."""
-
-MAX_HEAD_DIM = 256
-"""FlashAttention's own bound."""
-
-
-def supports(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
-    """Whether FlashAttention in torch takes such heads on this device."""
-    return (
-        device.type == "cuda"
-        and torch.cuda.get_device_capability(device) >= (8, 0)
-        and dtype in (torch.bfloat16, torch.float16)
-        and head_dim % 8 == 0
-        and head_dim <= MAX_HEAD_DIM
-        and torch.backends.cuda.is_flash_attention_available()
-        and _varlen_attn() is not None
-    )
 
 
 @dataclass(frozen=True)
@@ -51,18 +32,14 @@ class Piece:
 
     Attributes:
         slots_L: the slots each chunk reads, one chunk after the other, int64, on the device.
-        ends_q, ends_k: int32 prefix sums of the chunks' tokens and of the slots they read, on the device.
-        max_q, max_k: the longest of each.
+        lengths: of the chunks' tokens and of the slots they read.
         window: of the layers it is for.
     """
 
     first: int
     last: int
     slots_L: Tensor
-    ends_q: Tensor
-    ends_k: Tensor
-    max_q: int
-    max_k: int
+    lengths: Lengths
     window: int | None
 
 
@@ -93,10 +70,7 @@ def pieces(chunks: list[Chunk], table_RP: Tensor, window: int | None) -> list[Pi
                 first=int(token_ends[begin]),
                 last=int(token_ends[end]),
                 slots_L=table_RP.view(-1).index_select(0, upload(index, table_RP.device)).long(),
-                ends_q=ends[0],
-                ends_k=ends[1],
-                max_q=int(counts[part].max()),
-                max_k=int(lengths[part].max()),
+                lengths=Lengths(ends[0], ends[1], int(counts[part].max()), int(lengths[part].max())),
                 window=window,
             )
         )
@@ -104,32 +78,8 @@ def pieces(chunks: list[Chunk], table_RP: Tensor, window: int | None) -> list[Pi
     return out
 
 
-def attend(piece: Piece, q_TNH: Tensor, pool: KVPool, layer: int) -> Tensor:
-    """Attention of the piece's tokens, `q_TNH` being theirs alone; [T, N, H]."""
-    function = _varlen_attn()
-    assert function is not None
+def attend(flash: Flash, piece: Piece, q_TNH: Tensor, pool: KVPool, layer: int, out_TNH: Tensor) -> Tensor:
+    """Attention of the piece's tokens, `q_TNH` being theirs alone: in `out_TNH`, or in the tensor that is returned."""
     keys_LKH = pool.keys_LSKH[layer].index_select(0, piece.slots_L)
     values_LKH = pool.values_LSKH[layer].index_select(0, piece.slots_L)
-    left = -1 if piece.window is None else piece.window - 1
-    # torch 2.11 takes fewer key/value heads as they come; later versions want to be told.
-    options = {"enable_gqa": True} if _wants_gqa() else {}
-    out: Tensor = function(
-        q_TNH, keys_LKH, values_LKH, piece.ends_q, piece.ends_k, piece.max_q, piece.max_k,
-        window_size=(left, 0), **options,
-    )  # fmt: skip
-    return out
-
-
-@cache
-def _varlen_attn() -> Any:
-    """torch's function, None where torch has none."""
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    return varlen_attn
-
-
-@cache
-def _wants_gqa() -> bool:
-    return "enable_gqa" in inspect.signature(_varlen_attn()).parameters
+    return flash.attend(q_TNH, keys_LKH, values_LKH, piece.lengths, piece.window, out_TNH)

@@ -17,7 +17,8 @@ from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
 from ...grammar.fill_pool import MaskPool
-from ...grammar.vetting import VettedBackend, VettingPool
+from ...grammar.vetting import VettedBackend
+from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
 from ..core.step import Core
 from ..lowering.files import read_json
@@ -71,7 +72,7 @@ def build_engine(options: EngineOptions) -> Engine:
     Raises:
         ModelNotFound, UnsupportedModel, WorkerError: as loading goes.
     """
-    directory = options.directory
+    directory, device = options.directory, options.device_here()
     if options.threads is not None:
         import torch
 
@@ -84,7 +85,7 @@ def build_engine(options: EngineOptions) -> Engine:
         directory,
         relay,
         WorkerOptions(
-            device=options.device,
+            device=device,
             dtype=options.dtype,
             slots=options.slots,
             kv_bytes=options.kv_bytes,
@@ -101,11 +102,12 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
         ]
+        backend = make_backend(vocabulary, options.grammar)
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
         vetting = VettingPool(vocabulary, options.grammar)
         config = CoreConfig(
-            overlap=options.depth,
+            overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
             chunk_tokens=options.chunk_tokens,
             check=options.check,
@@ -114,10 +116,9 @@ def build_engine(options: EngineOptions) -> Engine:
             core=Core(config, info, masks, worker.mask_buffers()),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(
-                VettedBackend(make_backend(vocabulary, options.grammar), vetting), executors[1], clock=loop.time
-            ),
+            compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
             executor=executors[0],
+            check=vetting.check,
         )
     except BaseException:
         worker.close()

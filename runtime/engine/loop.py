@@ -15,20 +15,42 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
+from typing import NamedTuple
 
 from ...errors import EngineUnavailable, ErrorInfo, RamifyError, to_info
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
+from ...grammar.spec import GrammarSpec
 from ...grammar.state import CompiledGrammar
-from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey
+from ...grammar.validate import check_value
+from ..core.messages import CoreInput, CoreReply, GrammarReady, NodeKey, RunEnded
 from ..core.step import Core
-from ..lowering.events import FromClient, Lowered, LoweringEvent
+from ..lowering.events import Checked, FromClient, GrammarNotes, Lowered, LoweringEvent
 from ..lowering.lowering import Lowering
 from ..protocol.graph import ClientMessage, EngineFailed
 from ..protocol.plan import StepMasks, StepPlan, Worker, WorkerReply
 from .ports import ReplySink
 
 log = logging.getLogger("ramify.engine")
+
+Checker = Callable[[GrammarSpec, str, str], Future[RamifyError | None]]
+"""Validates a finished text (grammar, text, whose it is): what is wrong with it, or None. Never raises."""
+
+
+class _Handled(NamedTuple):
+    """What lowering made of a batch, and the grammars and validations that its gens wait for."""
+
+    lowered: Lowered
+    compiles: list[tuple[NodeKey, Future[CompiledGrammar]]]
+    checks: list[tuple[NodeKey, Future[RamifyError | None]]]
+
+
+def check_here(spec: GrammarSpec, text: str, owner: str) -> Future[RamifyError | None]:
+    """A `Checker` for schemas that are trusted to end."""
+    future: Future[RamifyError | None] = Future()
+    future.set_result(check_value(spec, text))
+    return future
+
 
 Observer = Callable[[float, list[CoreInput], list[object]], None]
 """Sees each step's time, inbox and outbox; the simulation hashes them."""
@@ -44,6 +66,7 @@ class EngineLoop:
         compiler: compiles grammars off this loop.
         executor: runs lowering; at most one job at a time is submitted.
         observer: sees every step.
+        check: validates finished texts whose masks do not enforce all of their grammar.
     """
 
     def __init__(
@@ -54,6 +77,7 @@ class EngineLoop:
         compiler: GrammarCompiler,
         executor: Executor,
         observer: Observer | None = None,
+        check: Checker = check_here,
     ) -> None:
         self._core = core
         self._worker = worker
@@ -61,12 +85,14 @@ class EngineLoop:
         self._compiler = compiler
         self._executor = executor
         self._observer = observer
+        self._check = check
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._inbox: list[CoreInput] = []
         self._events: list[LoweringEvent] = []
         self._lowering_busy = False
         self._sinks: dict[int, ReplySink] = {}
+        self._compiles: dict[int, dict[NodeKey, Future[CompiledGrammar]]] = {}  # of each run, those not done
         self._failed: ErrorInfo | None = None
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -110,18 +136,25 @@ class EngineLoop:
         if self._events and not self._lowering_busy and not self._closing:
             self._lowering_busy = True
             batch, self._events = self._events, []
-            future = self._executor.submit(self._lowering.handle, batch)
+            future = self._executor.submit(self._handle, batch)
             future.add_done_callback(partial(self._call, self._lowered))
 
-    def _call(self, callback: Callable[[Future[Lowered]], None], future: Future[Lowered]) -> None:
+    def _handle(self, batch: list[LoweringEvent]) -> _Handled:
+        """On the executor: lower, and ask for grammars, whose texts are read and digested here and not on the loop."""
+        lowered = self._lowering.handle(batch)
+        compiles = [(node, self._compiler.compile(spec, owner)) for node, spec, owner in lowered.compiles]
+        checks = [(node, self._check(spec, text, owner)) for node, spec, text, owner in lowered.checks]
+        return _Handled(lowered, compiles, checks)
+
+    def _call(self, callback: Callable[[Future[_Handled]], None], future: Future[_Handled]) -> None:
         """Bring a finished job back to the loop; the loop may be closed already when the engine stops."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, future)
 
-    def _lowered(self, future: Future[Lowered]) -> None:
+    def _lowered(self, future: Future[_Handled]) -> None:
         self._lowering_busy = False
         try:
-            lowered = future.result()
+            lowered, compiles, checks = future.result()
         except Exception as error:  # lowering guards each run by itself, so this is a fault of the engine
             self._fail(error)
             return
@@ -129,20 +162,34 @@ class EngineLoop:
             sink = self._sinks.get(client)
             if sink is not None:
                 sink.send(reply)
-        for node, spec in lowered.compiles:
-            self._compiler.compile(spec).add_done_callback(partial(self._grammar_done, node))
+        for node, compiled in compiles:
+            self._compiles.setdefault(node[0], {})[node] = compiled
+            compiled.add_done_callback(partial(self._grammar_done, node))
+        for node, checked in checks:
+            checked.add_done_callback(partial(self._check_done, node))
         if lowered.core:
             self._inbox.extend(lowered.core)
             self._wake.set()
         self._lower()
 
+    def _check_done(self, node: NodeKey, future: Future[RamifyError | None]) -> None:
+        error = future.result()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._lower, Checked(node, None if error is None else to_info(error)))
+
     def _grammar_done(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
+        if future.cancelled():
+            return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._grammar_ready, node, future)
 
     def _grammar_ready(self, node: NodeKey, future: Future[CompiledGrammar]) -> None:
+        self._compiles.get(node[0], {}).pop(node, None)
         try:
-            message = GrammarReady(node, future.result().state())
+            grammar = future.result()
+            message = GrammarReady(node, grammar.state(), min_tokens=grammar.min_tokens)
+            if notes := grammar.report.told():
+                self._lower(GrammarNotes(node, notes))
         except Exception as error:
             message = GrammarReady(node, None, to_info(error))
         self._inbox.append(message)
@@ -171,6 +218,9 @@ class EngineLoop:
                 self._worker.submit(message)
             else:
                 replies.append(message)
+            if isinstance(message, RunEnded):
+                for compiled in self._compiles.pop(message.run, {}).values():
+                    compiled.cancel()  # nobody needs it any more
         if self._observer is not None:
             self._observer(now, inbox, list(outbox))
         self._lower(*replies)

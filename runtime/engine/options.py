@@ -15,7 +15,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: "seedling", the bundled model, or a directory with config.json, safetensors and tokenizer.json.
-        device: a torch device.
+        device: a torch device; "auto" is a GPU where there is one, and for the bundled model, ready in a second there,
+            the CPU.
         dtype: of weights and KV; "auto" is float32 on a CPU, elsewhere what the checkpoint stores.
         slots: KV slots of the pool; None sizes it by `kv_bytes`.
         kv_bytes: memory of the KV pool when `slots` is None; None is 256 MiB on a CPU, on a GPU what the largest step
@@ -31,7 +32,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    device: str = "cpu"
+    device: str = "auto"
     dtype: Literal["auto", "float32", "float64", "bfloat16", "float16"] = "auto"
     slots: int | None = None
     kv_bytes: int | None = None
@@ -61,7 +62,16 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
         return path
 
-    @property
-    def depth(self) -> int:
+    def device_here(self) -> str:
+        """The device, "auto" resolved: the first that asks needs torch."""
+        if self.device != "auto":
+            return self.device
+        if self.model == "seedling":
+            return "cpu"
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def depth(self, device: str) -> int:
         """The overlap depth: on a CPU the device *is* the host, so a step launched ahead only delays its result."""
-        return self.overlap if self.overlap is not None else int(not self.device.startswith("cpu"))
+        return self.overlap if self.overlap is not None else int(not device.startswith("cpu"))

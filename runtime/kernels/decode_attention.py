@@ -33,10 +33,14 @@ import triton.language as tl
 from torch import Tensor
 
 from .overlap import allow_next, overlap, wait_for_previous
+from .prefix_attention import PrefixShape, prefix_segments
 from .prefixes import TILE_ROWS, SharedPrefixes
 
 MERGED_AT_ONCE = 16
 """Segments of a row the merge reads in one go."""
+
+
+BESIDE_TILES = True
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,28 @@ class DecodeShape:
 
 
 class DecodeWorkspace:
-    """Partial results of up to `rows` rows and `tiles` tiles, used again by every layer and step."""
+    """Partial results of up to `rows` rows and `tiles` tiles, used again by every layer and step.
+
+    Args:
+        prefix_shape: how the work of tiles is cut; there are none without it.
+    """
 
     def __init__(
-        self, shape: DecodeShape, *, rows: int, heads: int, head_dim: int, device: torch.device, tiles: int = 0
+        self,
+        shape: DecodeShape,
+        *,
+        rows: int,
+        heads: int,
+        head_dim: int,
+        device: torch.device,
+        tiles: int = 0,
+        prefix_shape: PrefixShape | None = None,
     ) -> None:
         self.shape = shape
-        segments = shape.programs + rows + ((shape.programs + tiles) * TILE_ROWS if tiles else 0)
+        self.prefix_shape = prefix_shape
+        segments = shape.programs + rows
+        if prefix_shape is not None:
+            segments += (prefix_shape.programs + tiles) * TILE_ROWS
         self._rows = rows
         self.mean_CNH = torch.empty((segments, heads, head_dim), dtype=torch.float32, device=device)
         self.weight_CN = torch.empty((segments, heads), dtype=torch.float32, device=device)
@@ -94,11 +113,16 @@ def _decode_segments(
     q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, lengths_ptr, line_ptr, members_ptr, mean_ptr, weight_ptr,
     n_rows, programs, scale, q_token_stride, q_head_stride, table_stride,
     K: tl.constexpr, G: tl.constexpr, G_BLOCK: tl.constexpr, M: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr,
-    BLOCK: tl.constexpr, PRECISION: tl.constexpr, OVERLAP: tl.constexpr,
+    BLOCK: tl.constexpr, PRECISION: tl.constexpr, BESIDE: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
-    """Segments of rows (M = 1), or of tiles of M rows: then "row" below is a tile, and `members_ptr` says whose."""
+    """Segments of rows (M = 1), or of tiles of M rows: then "row" below is a tile, and `members_ptr` says whose.
+
+    BESIDE the launch in front, that of the tiles, it runs without having waited for it: it reads nothing that that one
+    writes, and that one lets it come only when all in front of both has ended. What comes behind must find both done.
+    """
     allow_next(OVERLAP)
-    wait_for_previous(OVERLAP)
+    if not BESIDE:
+        wait_for_previous(OVERLAP)
     head = tl.program_id(0)
     program = tl.program_id(1)
     total, span = _span(line_ptr, n_rows, programs, BLOCK)
@@ -164,6 +188,8 @@ def _decode_segments(
             tl.store(weight_ptr + segment, best + tl.log2(weight), mask=exists)
         at = stop
         row += 1
+    if BESIDE:
+        wait_for_previous(OVERLAP)
 
 
 @triton.jit
@@ -192,10 +218,10 @@ def _merge_into(
     return best, weight, mean
 
 
-@triton.jit(do_not_specialize=["n_rows", "n_tiles", "programs"])
+@triton.jit(do_not_specialize=["n_rows", "n_tiles", "programs", "tile_programs"])
 def _merge_segments(
     line_ptr, tile_line_ptr, place_ptr, mean_ptr, weight_ptr, tile_mean_ptr, tile_weight_ptr, out_ptr,
-    n_rows, n_tiles, programs, out_token_stride, out_head_stride,
+    n_rows, n_tiles, programs, tile_programs, out_token_stride, out_head_stride,
     N: tl.constexpr, H: tl.constexpr, H_BLOCK: tl.constexpr, BLOCK: tl.constexpr, TILE_BLOCK: tl.constexpr,
     M: tl.constexpr, COUNT: tl.constexpr, SHARED: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
@@ -215,7 +241,7 @@ def _merge_segments(
         place = tl.load(place_ptr + row)
         if place >= 0:
             tile = place // M
-            _, tile_span = _span(tile_line_ptr, n_tiles, programs, TILE_BLOCK)
+            _, tile_span = _span(tile_line_ptr, n_tiles, tile_programs, TILE_BLOCK)
             best, weight, mean = _merge_into(
                 best, weight, mean, tl.load(tile_line_ptr + tile), tl.load(tile_line_ptr + tile + 1), tile_span,
                 place.to(tl.int64) * N + head, M * N, tile_mean_ptr, tile_weight_ptr, H, H_BLOCK, COUNT,
@@ -266,26 +292,25 @@ def decode_attention(
         **overlap(q_DNH.device),
     }
     strides = (q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0))
-    tile_mean, tile_weight, tiles = mean, weight, 0
-    if shared is not None and tile_line is not None:
+    tile_mean, tile_weight, tiles, prefix_shape = mean, weight, 0, workspace.prefix_shape
+    if shared is not None and tile_line is not None and prefix_shape is not None:
         tiles = shared.rows_T.shape[0]
         tile_mean, tile_weight = mean[workspace.tile_segments :], weight[workspace.tile_segments :]
-        _decode_segments[(kv_heads, shape.programs)](
-            q_DNH, keys_SKH, values_SKH, table_RP, shared.rows_T, shared.lengths_T, tile_line, shared.members_TM,
-            tile_mean, tile_weight, tiles, shape.programs, scale, *strides,
-            K=kv_heads, G=group, G_BLOCK=triton.next_power_of_2(group), M=TILE_ROWS,
-            BLOCK=shape.block, num_warps=shape.warps, num_stages=shape.stages, **options,
+        prefix_segments(
+            q_DNH, keys_SKH, values_SKH, table_RP, shared, tile_line, prefix_shape, tile_mean, tile_weight
         )  # fmt: skip
     _decode_segments[(kv_heads, shape.programs)](
         q_DNH, keys_SKH, values_SKH, table_RP, rows_D, lengths_D, line, line, mean, weight,
         rows, shape.programs, scale, *strides,
-        K=kv_heads, G=group, G_BLOCK=max(16, triton.next_power_of_2(group)), M=1,
+        K=kv_heads, G=group, G_BLOCK=max(16, triton.next_power_of_2(group)), M=1, BESIDE=tiles > 0 and BESIDE_TILES,
         BLOCK=shape.block, num_warps=shape.warps, num_stages=shape.stages, **options,
     )  # fmt: skip
     _merge_segments[(rows, heads)](
         line, line if tile_line is None else tile_line, line if shared is None else shared.place_D,
         mean, weight, tile_mean, tile_weight, out_DNH, rows, tiles, shape.programs,
+        1 if prefix_shape is None else prefix_shape.programs,
         out_DNH.stride(0), out_DNH.stride(1),
-        N=heads, H=head_dim, H_BLOCK=h_block, BLOCK=shape.block, TILE_BLOCK=shape.block, M=TILE_ROWS,
+        N=heads, H=head_dim, H_BLOCK=h_block, BLOCK=shape.block,
+        TILE_BLOCK=16 if prefix_shape is None else prefix_shape.block, M=TILE_ROWS,
         COUNT=MERGED_AT_ONCE, SHARED=tiles > 0, num_warps=1, **overlap(q_DNH.device),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TILE_ROWS = 16
+TILE_ROWS = 32
 """M, rows of a tile."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ...errors import ErrorInfo
+from ...grammar.report import Note
 from ...grammar.spec import GrammarSpec
 from ..core import messages as core
 from ..protocol.graph import ClientMessage, EngineReply
@@ -17,7 +19,38 @@ class FromClient(NamedTuple):
     now: float
 
 
-LoweringEvent: TypeAlias = FromClient | core.CoreReply
+class Compile(NamedTuple):
+    """A grammar that a gen will need; whose it is decides whose turn it is to be compiled."""
+
+    node: core.NodeKey
+    spec: GrammarSpec
+    owner: str
+
+
+class Check(NamedTuple):
+    """A finished text that must be validated before its gen is done; `Checked` is the answer."""
+
+    node: core.NodeKey
+    spec: GrammarSpec
+    text: str
+    owner: str
+
+
+class Checked(NamedTuple):
+    """The text of a node was validated: what is wrong with it, or None."""
+
+    node: core.NodeKey
+    error: ErrorInfo | None
+
+
+class GrammarNotes(NamedTuple):
+    """A gen's grammar is compiled, and these places of it are not enforced as they are written."""
+
+    node: core.NodeKey
+    notes: tuple[Note, ...]
+
+
+LoweringEvent: TypeAlias = FromClient | GrammarNotes | Checked | core.CoreReply
 
 
 class Lowered(NamedTuple):
@@ -25,4 +58,5 @@ class Lowered(NamedTuple):
 
     core: list[core.CoreInput]
     replies: list[tuple[int, EngineReply]]
-    compiles: list[tuple[core.NodeKey, GrammarSpec]]
+    compiles: list[Compile]
+    checks: list[Check]

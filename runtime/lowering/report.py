@@ -8,12 +8,13 @@ to come out the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ..core.messages import Ids
-from ..protocol.graph import RunReport
+from ..protocol.graph import GenNotes, RunReport
 from .run import LoweredRun, StreamText
 
 
@@ -70,7 +71,16 @@ def report(run: LoweredRun, retokenize: Callable[[Ids], Ids]) -> RunReport:
         deltas=run.deltas,
         text_runs=run.text_runs,
         retractions=run.retractions,
+        notes=_notes(run),
     )
+
+
+def _notes(run: LoweredRun) -> tuple[GenNotes, ...]:
+    """The notes of all gens that ended, each set of them once."""
+    states = [run.nodes[done.node] for done in run.finished]
+    first = {state.notes: state.node.path for state in reversed(states) if state.notes}
+    counts = Counter(state.notes for state in states)
+    return tuple(GenNotes(path, counts[notes], notes) for notes, path in reversed(first.items()))
 
 
 def stream_ids(run: LoweredRun, stream: StreamText, log_length: int) -> Ids:

@@ -7,8 +7,10 @@ from collections import deque
 from typing import NamedTuple
 
 from ...errors import ErrorInfo
-from ..core.messages import Ids
-from ..protocol.graph import Gen, GraphNode, RunOptions, Select
+from ...grammar.report import Note
+from ...grammar.spec import StructuralTag
+from ..core.messages import Ids, StreamKey
+from ..protocol.graph import Gen, GraphNode, NodeDone, RunOptions, Select
 from .detokenizer import StreamDetokenizer
 from .runs import RunBuilder
 from .selection import Selection
@@ -26,6 +28,7 @@ class StreamText:
     """A stream's text side.
 
     Attributes:
+        key: the stream in the core.
         builder: closes text runs; the last one stays text until a seam.
         turns: the chat turns that are closed.
         turn: the open turn, None between turns.
@@ -45,6 +48,7 @@ class StreamText:
         "content",
         "empty",
         "error",
+        "key",
         "log",
         "opened",
         "parent",
@@ -55,7 +59,8 @@ class StreamText:
         "waits_for",
     )
 
-    def __init__(self, builder: RunBuilder) -> None:
+    def __init__(self, key: StreamKey, builder: RunBuilder) -> None:
+        self.key = key
         self.builder = builder
         self.turns: list[Turn] = []
         self.turn: Turn | None = None
@@ -93,10 +98,25 @@ class NodeState:
         leftover: text that a stop string's token left behind; it opens the next text run.
         ids: the generated ids in the stream.
         streamed: characters sent as `TextDelta`.
-        waiters: numbers of the streams that wait for this value.
+        unchecked: the reply that waits until its text has been validated.
+        notes: what of its grammar is not enforced as it is written.
+        waiters: the streams that wait for this value.
     """
 
-    __slots__ = ("detokenizer", "error", "ids", "leftover", "node", "stops", "stream", "streamed", "text", "waiters")
+    __slots__ = (
+        "detokenizer",
+        "error",
+        "ids",
+        "leftover",
+        "node",
+        "notes",
+        "stops",
+        "stream",
+        "streamed",
+        "text",
+        "unchecked",
+        "waiters",
+    )
 
     def __init__(self, node: Gen | Select, stream: StreamText) -> None:
         self.node = node
@@ -105,10 +125,17 @@ class NodeState:
         self.leftover = ""
         self.ids: Ids | None = None
         self.error: ErrorInfo | None = None
-        self.waiters: list[int] = []
+        self.waiters: list[StreamText] = []
         self.detokenizer: StreamDetokenizer | None = None
         self.stops: StopStrings | None = None
         self.streamed = 0
+        self.unchecked: NodeDone | None = None
+        self.notes: tuple[Note, ...] = ()
+
+    @property
+    def shows_control(self) -> bool:
+        """The value's text spells its control tokens: they mark its parts."""
+        return isinstance(self.node, Gen) and isinstance(self.node.grammar, StructuralTag)
 
     @property
     def ended(self) -> bool:
@@ -166,3 +193,8 @@ class LoweredRun:
         self.text_runs = 0
         self.prefill = 0
         self.retractions = 0
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns with others where grammars are compiled."""
+        return f"{self.client}:{self.options.tenant}"

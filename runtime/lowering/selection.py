@@ -12,16 +12,18 @@ appended to the stream like text.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from ...errors import ErrorInfo
+from ...errors import ErrorInfo, InvalidRequest
 from ...grammar.trie import TokenTrie
 from ..core import messages as core
 from ..protocol.graph import NodeDone, Select, Usage
 from ..protocol.philox import Purpose, uniform
 from ..protocol.sampling import RowSampling
 from ..protocol.tokens import pack
+from .tokenizer import Seam, TextTokenizer
 
 _SCORING = RowSampling(temperature=0.0)
 
@@ -111,3 +113,20 @@ class Selection:
         cumulative = np.cumsum([math.exp(logprob) for logprob in logprobs])
         target = uniform(self.select.seed, position, Purpose.CHOICE) * cumulative[-1]
         return int(np.searchsorted(cumulative, target, side="right"))
+
+
+def choice_trie(tokenizer: TextTokenizer, seam: Seam, choices: Iterable[str]) -> TokenTrie:
+    """Choices as the ids that the tokenizer gives them behind `seam`.
+
+    Raises:
+        InvalidRequest: the tokenizer cannot spell a choice.
+    """
+    texts = dict.fromkeys(choices)
+    ids = [tokenizer.encode(text, after=seam).tolist() for text in texts]
+    for text, spelled in zip(texts, ids, strict=True):
+        decoded = tokenizer.decode(spelled, skip_special=False)
+        if decoded != text:
+            raise InvalidRequest(
+                f"the tokenizer spells the choice {text!r} as {decoded!r}", hint="write it as the tokenizer does"
+            )
+    return TokenTrie(ids, tokenizer.stop_ids)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from ...errors import ErrorInfo
+from ...grammar.report import Note
 from ...grammar.spec import GrammarSpec
 from .fields import FieldPath
 from .int32 import Int32Bytes
@@ -225,6 +226,7 @@ class NodeDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
         ids: its token ids.
         reason: "stop" or "length".
         choice_logprobs: of a select, the log probability of each choice, in their order; they sum to one.
+        notes: every place of the gen's grammar that is not enforced as it is written.
     """
 
     run: int
@@ -235,6 +237,7 @@ class NodeDone(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
     usage: Usage
     logprobs: list[TokenLogprob] | None = None
     choice_logprobs: list[float] | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
@@ -262,6 +265,20 @@ class NodeFailed(msgspec.Struct, frozen=True, tag="failed", tag_field="type"):
     error: ErrorInfo
 
 
+class GenNotes(msgspec.Struct, frozen=True):
+    """What is not enforced as it is written in the grammar of some gens.
+
+    Attributes:
+        path: structural path of the first of these gens that ended.
+        gens: how many there were.
+        notes: the same for all of them.
+    """
+
+    path: str
+    gens: int
+    notes: tuple[Note, ...]
+
+
 class RunReport(msgspec.Struct, frozen=True):
     """What a run cost, in tokens unless said otherwise.
 
@@ -277,6 +294,7 @@ class RunReport(msgspec.Struct, frozen=True):
         deltas: messages received.
         text_runs: text runs tokenized.
         retractions: rows taken away and opened again.
+        notes: what is not enforced as it is written, once for all gens of whose grammar it is true.
     """
 
     gens: int
@@ -288,6 +306,7 @@ class RunReport(msgspec.Struct, frozen=True):
     deltas: int
     text_runs: int
     retractions: int
+    notes: tuple[GenNotes, ...] = ()
 
 
 class RunClosed(msgspec.Struct, frozen=True, tag="closed", tag_field="type"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 import threading
@@ -90,6 +91,9 @@ async def _serve(options: EngineOptions, address: str) -> None:
         await asyncio.sleep(0.1)  # the message leaves with the socket's own thread
         socket.close(linger=1000)
         return
+    # A search for cycles through all that was loaded takes tenths of a second, and no step is planned then.
+    gc.collect()
+    gc.freeze()
     server = _Server(socket, engine)
     stop = asyncio.Event()
     _watch_parent(asyncio.get_running_loop(), stop)

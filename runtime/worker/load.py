@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ...errors import WorkerError
+from ..attention.flash import Heads, choose
 from ..attention.interface import AttentionBackend
 from ..attention.kv_pool import KVLayout, KVPool
 from ..attention.torch_backend import TorchAttention
@@ -35,8 +36,11 @@ from .memory import (
     gib,
     long_plan,
     measured_peak,
+    memory_of,
+    out_of_memory,
     pool_bytes,
     run_alone,
+    weight_bytes,
     wide_plan,
 )
 from .options import WorkerOptions
@@ -55,9 +59,11 @@ def load_runner(directory: Path, options: WorkerOptions) -> tuple[StepRunner, Wo
         slots = build.slots()
         runner = build.runner(slots)
         if build.kernels and device.type == "cuda":
-            build.capture(runner, ladder(build.max_rows), slots, show=True)
-            build.warm(runner)
-            build.prove(runner, slots)
+            with build.fitting(f"the captured steps do not fit beside a KV pool of {slots} slots"):
+                build.capture(runner, ladder(build.max_rows), slots, show=True)
+                build.warm(runner)
+            with build.fitting(f"the largest step does not fit beside a KV pool of {slots} slots"):
+                build.prove(runner, slots)
     log.info("%s: ready after %.1f s, %d slots of KV", directory, time.perf_counter() - begun, slots)
     # A layer's window hides old positions and frees none: every layer keeps a slot for each, which is "full".
     info = WorkerInfo(
@@ -85,6 +91,9 @@ class _Build:
             self._layout, layers=config.num_layers, kv_heads=config.num_kv_heads, head_dim=config.head_dim
         )
         self.kernels = uses_kernels(options, config, device, dtype)
+        windowed = any(window is not None for window in config.windows)
+        heads = Heads(config.num_heads, config.num_kv_heads, config.head_dim, windowed)
+        self._flash = choose(device, dtype, heads) if self.kernels else None
         if options.slots is not None or options.kv_bytes is not None:
             options.pool_slots(self.bytes_per_slot, options.kv_bytes or 0)  # before minutes of loading
         self._model = self._load_model()
@@ -102,7 +111,7 @@ class _Build:
     def runner(self, slots: int) -> StepRunner:
         """A runner over a pool of `slots` slots and the scratch slot behind them."""
         config = self._config
-        try:
+        with self.fitting(f"a KV pool of {slots} slots ({gib(slots * self.bytes_per_slot)}) does not fit"):
             pool = KVPool(
                 self._layout,
                 layers=config.num_layers,
@@ -120,12 +129,6 @@ class _Build:
                 device=self._device,
                 fused=self.kernels,
             )
-        except (MemoryError, RuntimeError) as error:
-            raise WorkerError(
-                f"no memory on {self._device} for the model and {slots} slots of {self.bytes_per_slot} bytes: {error}",
-                where=str(self._directory),
-                hint="give the KV pool fewer slots or bytes, or use a smaller dtype",
-            ) from error
 
     def capture(self, runner: StepRunner, sizes: list[int], slots: int, *, show: bool) -> None:
         """Give `runner` its graphs."""
@@ -148,17 +151,23 @@ class _Build:
                 run_alone(runner, plan, masks)
 
     def prove(self, runner: StepRunner, slots: int) -> None:
-        """Run the largest steps there can be. Raises WorkerError if one does not fit."""
-        plans = (wide_plan(self.max_rows, self._options.step_tokens, slots), long_plan(self.max_length, slots))
+        """Run the largest steps there can be."""
+        run_alone(runner, wide_plan(self.max_rows, self.max_length, self._options.step_tokens, slots))
+        run_alone(runner, long_plan(self.max_length, slots))
+
+    @contextmanager
+    def fitting(self, what: str) -> Iterator[None]:
+        """Raises WorkerError, with `what` and the numbers, when the device's memory ends inside."""
         try:
-            for plan in plans:
-                run_alone(runner, plan)
-        except torch.OutOfMemoryError as error:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            weights = weight_bytes(self._config, self._dtype, self.max_length)
             raise WorkerError(
-                f"the largest step does not fit beside a KV pool of {slots} slots "
-                f"({gib(slots * self.bytes_per_slot)}): {error}",
-                where="WorkerOptions",
-                hint="give fewer slots or kv_bytes, or fewer step_tokens",
+                f"{what} on {self._device}: {memory_of(self._device)}{gib(weights)} of weights; {error}",
+                where=str(self._directory),
+                hint="give fewer slots or kv_bytes, fewer step_tokens or max_rows, a smaller dtype or another device",
             ) from error
 
     def _attention(self, pool: KVPool) -> AttentionBackend:
@@ -166,19 +175,13 @@ class _Build:
             return TorchAttention(pool)
         from ..attention.triton_backend import TritonAttention
 
-        return TritonAttention(pool, heads=self._config.num_heads, max_rows=self.max_rows)
+        return TritonAttention(pool, heads=self._config.num_heads, max_rows=self.max_rows, flash=self._flash)
 
     def _load_model(self) -> DecoderForCausalLM:
-        try:
+        with self.fitting("the model does not fit"):
             model = build_model(
                 self._config, dtype=self._dtype, device=self._device, max_length=self.max_length, kernels=self.kernels
             )
-        except (MemoryError, RuntimeError) as error:
-            raise WorkerError(
-                f"no memory on {self._device} for the model's weights: {error}",
-                where=str(self._directory),
-                hint="use a smaller dtype or another device",
-            ) from error
         begun = time.perf_counter()
         if self._options.load_format == "dummy":
             fill_random(model, self._config, self._options.seed)
@@ -195,13 +198,15 @@ class _Build:
         """What steps need, measured over a pool just large enough for the widest one."""
         slots = self._options.step_tokens
         runner = self.runner(slots)
-        plan = wide_plan(self.max_rows, slots, slots)
-        run_alone(runner, plan)  # kernels are compiled, libraries take what they keep
-        step = measured_peak(runner, plan)
+        plan = wide_plan(self.max_rows, self.max_length, slots, slots)
+        with self.fitting(f"a step of {slots} tokens does not fit beside the model"):
+            run_alone(runner, plan)  # kernels are compiled, libraries take what they keep
+            step = measured_peak(runner, plan)
         graphs = 0
         if self.kernels:
             before = torch.cuda.memory_reserved(self._device)
-            self.capture(runner, [self.max_rows], slots, show=False)
+            with self.fitting(f"a captured step of {self.max_rows} rows does not fit beside the model"):
+                self.capture(runner, [self.max_rows], slots, show=False)
             graphs = max(0, torch.cuda.memory_reserved(self._device) - before)
             graphs += GRAPH_BYTES * (len(ladder(self.max_rows)) + len(shared_ladder(self.max_rows)))
         return StepBytes(step, graphs, gather_bytes(self.bytes_per_slot, self._config.num_layers, self.max_length))

@@ -17,6 +17,8 @@ import torch
 
 from ...errors import WorkerError
 from ..attention.varlen import MAX_GATHER
+from ..models.config import ModelConfig
+from ..models.registry import build_model
 from ..protocol.plan import RowOpen, StepPlan
 from ..protocol.sampling import RowSampling
 from ..protocol.tokens import pack, unpack
@@ -25,6 +27,14 @@ from .runner import StepRunner
 
 RESERVE = 0.03
 """Share of the device's memory that is left alone: fragments, libraries, the display of somebody else."""
+
+NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "size calculation overflowed",
+    "ALLOC_FAILED",
+    "out of memory",
+)
 
 LONG_CHUNK = 1024
 EVERYTHING = RowSampling(temperature=1.0, top_p=0.9, min_p=0.01, repetition_penalty=1.1, logprobs=20)
@@ -43,10 +53,10 @@ class StepBytes:
         return self.step + self.graphs + self.gather
 
 
-def wide_plan(max_rows: int, step_tokens: int, slots: int) -> StepPlan:
-    """`step_tokens` prompt tokens over all rows, each of which samples with every feature on."""
+def wide_plan(max_rows: int, max_length: int, step_tokens: int, slots: int) -> StepPlan:
+    """`step_tokens` prompt tokens, if there is room, over all rows, each of which samples with every feature on."""
     rows = min(max_rows, step_tokens, slots)
-    counts = np.full(rows, min(step_tokens, slots) // rows)
+    counts = np.full(rows, min(min(step_tokens, slots) // rows, max_length))
     every = np.arange(rows)
     ids = np.zeros(int(counts.sum()), dtype=np.int32)
     return StepPlan(
@@ -150,6 +160,25 @@ def pool_bytes(device: torch.device, needed: StepBytes, weights: int) -> int:
             hint="give fewer step_tokens or max_rows, a shorter max_length, or another device",
         )
     return left
+
+
+def weight_bytes(config: ModelConfig, dtype: torch.dtype, max_length: int) -> int:
+    """Bytes of a model's parameters, which it takes no memory to know."""
+    model = build_model(config, dtype=dtype, device=torch.device("meta"), max_length=max_length)
+    return sum(parameter.nbytes for parameter in model.parameters())
+
+
+def out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory is what `error` lacks: torch has a type for its own allocations on a GPU, and words elsewhere."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
+def memory_of(device: torch.device) -> str:
+    """What a GPU has in all and free, to be followed by what else there is to say; empty for a CPU."""
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    return f"{gib(total)} in all, {gib(free)} of it free, "
 
 
 def gib(size: int) -> str:

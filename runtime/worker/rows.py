@@ -78,8 +78,11 @@ class RowTable:
         if span_rows.size:
             self._write(self._cells(span_rows, span_starts, span_counts), unpack(plan.span_slots).copy())
 
-    def take_tokens(self, plan: StepPlan) -> StepTokens:
-        """The tokens `plan` computes; lengths advance past them. Call after `assign_slots`, once for each plan."""
+    def take_tokens(self, plan: StepPlan, shared: SharedPrefixes | None = None) -> StepTokens:
+        """The tokens `plan` computes; lengths advance past them. Call after `assign_slots`, once for each plan.
+
+        `shared`: prefixes that several of its decode rows read together.
+        """
         chunk_rows, starts, counts = (
             unpack(data).astype(np.int64) for data in (plan.chunk_rows, plan.chunk_starts, plan.chunk_counts)
         )
@@ -106,6 +109,7 @@ class RowTable:
             rows_D=decode_D,
             lengths_D=lengths_D,
             length_bounds=self._bounds[decode_rows],
+            shared=shared,
         )
         return StepTokens(ids_T, positions_T, attention)
 

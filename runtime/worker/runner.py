@@ -76,13 +76,13 @@ class StepRunner:
         Returns:
             Logits [S, V] and lengths int64 [S] of the rows that sample; None when none does.
         """
-        decode_rows = unpack(plan.decode_rows)
-        if self.graphs is not None and not plan.chunk_rows and 0 < len(decode_rows) <= self.graphs.max_rows:
-            rows = decode_rows.astype(np.int64)
-            hidden_TE, lengths_T = self.graphs.run(rows, unpack(plan.decode_slots), self.sharing.tiles(rows))
+        rows = unpack(plan.decode_rows).astype(np.int64)
+        tiles = self.sharing.tiles(rows) if self.graphs is not None else None
+        if self.graphs is not None and not plan.chunk_rows and 0 < len(rows) <= self.graphs.max_rows:
+            hidden_TE, lengths_T = self.graphs.run(rows, unpack(plan.decode_slots), tiles)
             self.rows.decoded(rows)
         else:
-            tokens = self.rows.take_tokens(plan)
+            tokens = self.rows.take_tokens(plan, None if tiles is None else tiles.upload(self.device))
             if not tokens.ids_T.shape[0]:
                 return None
             hidden_TE = self.model(tokens.ids_T, tokens.positions_T, self.attention.begin(tokens.attention))

@@ -15,9 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ..kernels.prefixes import TILE_ROWS
+from ..kernels.prefixes import TILE_ROWS, SharedPrefixes
+from ..kernels.transfer import upload
 from ..protocol.plan import StepPlan
 from ..protocol.tokens import IntArray, unpack
 
@@ -46,6 +48,15 @@ class Tiles:
     members: NDArray[np.int32]
     place: NDArray[np.int32]
     prefix: NDArray[np.int64]
+
+    def upload(self, device: torch.device) -> SharedPrefixes:
+        return SharedPrefixes(
+            rows_T=upload(self.rows, device),
+            lengths_T=upload(self.lengths, device),
+            members_TM=upload(self.members, device),
+            place_D=upload(self.place, device),
+            lengths_D=upload(self.prefix, device),
+        )
 
 
 class PrefixSharing:

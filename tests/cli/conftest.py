@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ramify import seedling
-from tokenizers import Tokenizer
 
 COMMAND = [sys.executable, "-P", "-m", "ramify"]
 PROGRAMS = '''
@@ -168,24 +164,6 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 
 
 @pytest.fixture(scope="session")
-def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def endless_model(make_random_model: Callable[..., Path]) -> Path:
     """A random model with a long context: it hardly ever comes to an end."""
-    directory = tmp_path_factory.mktemp("endless")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(seedling.path() / name, directory / name)
-    config = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "vocab_size": Tokenizer.from_file(str(directory / "tokenizer.json")).get_vocab_size(),
-        "max_position_embeddings": 65536,
-        "rms_norm_eps": 1e-5,
-        "hidden_act": "silu",
-        "tie_word_embeddings": True,
-    }
-    (directory / "config.json").write_text(json.dumps(config))
-    return directory
+    return make_random_model(max_position_embeddings=65536)

@@ -121,3 +121,19 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(ramify, wait_until: Callable
     assert again.code == 0
     assert "3 of 3 rows done (2 of them before), 0 failed" in again.err
     assert sorted(entry["value"] for entry in read(out).values()) == ["A", "B", "SLOW"]
+
+
+def test_a_changed_program_is_told_of_and_stale_says_what_to_do(ramify) -> None:
+    rows, out, programs = (ramify.folder / name for name in ("rows.jsonl", "out.jsonl", "programs.py"))
+    write(rows, {"id": "x", "text": "ab"})
+    assert ramify(*BATCH, "--key", "id").code == 0
+    source = programs.read_text()
+    programs.write_text(source.replace("rf.user(text) + rf", 'rf.user(text, "!") + rf'))
+    refused = ramify(*BATCH, "--key", "id")
+    assert refused.code == 1 and "another version of it" in refused.err and "rerun" in refused.err
+    assert "1 of 1 rows done (1 of them before)" in ramify(*BATCH, "--key", "id", "--stale", "keep").err
+    assert read(out)["x"]["value"]["text"] == "AB"
+    assert "1 of 1 rows done (0 of them before)" in ramify(*BATCH, "--key", "id", "--stale", "rerun").err
+    assert read(out)["x"]["value"]["text"] == "AB!"
+    alone = ramify("run", "programs.py:scripted", "--stale", "keep", "--", "--text", "a")
+    assert alone.code == 2 and "--stale goes with --rows" in alone.err

@@ -14,7 +14,7 @@ from ramify.errors import EngineUnavailable, InvalidSchema, Overloaded, RamifyEr
 from ramify.grammar.compile import CompileCacheLimits, GrammarCompiler
 from ramify.grammar.report import GrammarReport
 from ramify.grammar.spec import JsonSchema
-from ramify.grammar.state import GrammarState
+from ramify.grammar.state import GrammarPlan, GrammarState
 
 T = TypeVar("T")
 
@@ -241,3 +241,107 @@ def test_notes_reach_the_log_once_a_grammar(llguidance: Any, caplog: pytest.LogC
     assert loose[0] == "WARNING" and "ignored at '#/properties/a\\nb/uniqueItems': no backend" in loose[1]
     assert narrowed[0] == "INFO" and "narrowed at '#/properties/n/multipleOf': at most 10 digits" in narrowed[1]
     assert "\n" not in loose[1] + narrowed[1]
+
+
+class ManualVetting:
+    """A `Vetting` whose answers are given by the test; grammars called "small" need none."""
+
+    def __init__(self, backend: CountingBackend) -> None:
+        self.asked: dict[str, Future[GrammarPlan]] = {}
+        self.owners: list[str] = []
+        self.backend = backend
+
+    def vet(self, spec: Any, owner: str) -> Future[GrammarPlan] | None:
+        name = json.loads(spec.schema)["const"]
+        self.owners.append(owner)
+        if name == "huge":
+            raise InvalidSchema("too much", where="#", hint="less")
+        if name == "small":
+            return None
+        self.asked[name] = Future()
+        return self.asked[name]
+
+    def build(self, plan: GrammarPlan) -> Any:
+        return self.backend.compile(JsonSchema(plan.source))
+
+    def give(self, name: str) -> None:
+        self.asked[name].set_result(GrammarPlan(spec(name).key(), "counting", spec(name).schema))
+
+
+def vetted(backend: CountingBackend, executor: Any = None, **limits: Any) -> tuple[GrammarCompiler, ManualVetting]:
+    vetting = ManualVetting(backend)
+    cache = CompileCacheLimits(**limits)
+    return GrammarCompiler(backend, executor or Inline(), clock=Clock(), limits=cache, vetting=vetting), vetting
+
+
+def test_what_was_vetted_is_built_and_what_needs_none_is_compiled(backend: CountingBackend) -> None:
+    subject, vetting = vetted(backend)
+    waiters = [subject.compile(spec("a"), "x"), subject.compile(spec("a"), "y"), subject.compile(spec("small"), "y")]
+    assert waiters[2].result(0) and not waiters[0].done() and vetting.owners == ["x", "y"]
+    vetting.give("a")
+    assert waiters[0].result(0) is waiters[1].result(0) and backend.compiled == ["small", "a"]
+    assert subject.num_in_flight == 0
+
+
+def test_a_refusal_of_vetting_reaches_every_waiter(backend: CountingBackend) -> None:
+    subject, vetting = vetted(backend)
+    waiters = [subject.compile(spec("a")) for _ in range(3)]
+    vetting.asked["a"].set_exception(InvalidSchema("no", where="#/x"))
+    errors = [waiter.exception(0) for waiter in waiters]
+    assert all(isinstance(error, InvalidSchema) and error.where == "#/x" for error in errors)
+    assert isinstance(subject.compile(spec("huge")).exception(0), InvalidSchema)
+    assert isinstance(subject.compile(spec("a")).exception(0), InvalidSchema) and vetting.owners == ["", ""]
+    assert backend.compiled == [] and subject.num_in_flight == 0
+
+
+@pytest.mark.parametrize("error", [Overloaded("later"), EngineUnavailable("gone")])
+def test_what_is_about_the_engine_is_not_kept(backend: CountingBackend, error: RamifyError) -> None:
+    subject, vetting = vetted(backend)
+    waiter = subject.compile(spec("a"))
+    vetting.asked["a"].set_exception(error)
+    assert type(waiter.exception(0)) is type(error)
+    again = subject.compile(spec("a"))
+    vetting.give("a")
+    assert again.result(0)
+
+
+def test_the_last_waiter_who_cancels_gives_the_vetting_up(backend: CountingBackend) -> None:
+    subject, vetting = vetted(backend)
+    first, second = subject.compile(spec("a")), subject.compile(spec("a"))
+    first.cancel()
+    assert not vetting.asked["a"].cancelled()
+    second.cancel()
+    assert vetting.asked["a"].cancelled() and subject.num_in_flight == 0
+    again = subject.compile(spec("a"))
+    vetting.give("a")
+    assert again.result(0) and backend.compiled == ["a"]
+
+
+def test_cancelling_after_vetting_does_no_harm(backend: CountingBackend) -> None:
+    executor = Manual()
+    subject, vetting = vetted(backend, executor)
+    waiter = subject.compile(spec("a"))
+    vetting.give("a")
+    assert waiter.cancel() and len(executor.jobs) == 1
+    late = subject.compile(spec("a"))
+    executor.run_all()
+    assert late.result(0) and backend.compiled == ["a"] and subject.num_in_flight == 0
+
+
+def test_a_hundred_clients_at_once_buy_one_compilation(backend: CountingBackend) -> None:
+    subject, vetting = vetted(backend)
+    with ThreadPoolExecutor(16) as callers:
+        waiters = list(callers.map(lambda k: subject.compile(spec("a"), str(k)), range(100)))
+    vetting.give("a")
+    assert len({id(waiter.result(0)) for waiter in waiters}) == 1 and backend.compiled == ["a"]
+    assert len(vetting.owners) == 1
+
+
+def test_what_is_kept_of_a_refusal_is_bounded(backend: CountingBackend) -> None:
+    subject, vetting = vetted(backend)
+    path = "#/" + "x" * 60_000
+    first = subject.compile(spec("a"))
+    vetting.asked["a"].set_exception(InvalidSchema("no", where=path))
+    again = subject.compile(spec("a")).exception(0)
+    assert first.exception(0).where == path and isinstance(again, InvalidSchema)  # type: ignore[union-attr]
+    assert again.where.startswith("#/xxx") and len(again.where) < 2_100

@@ -1,20 +1,19 @@
-"""Hostile grammars end as named errors in a process of their own; nothing of it is left; others are not affected."""
+"""Hostile grammars end as named errors in a process of their own; small ones wait for none."""
 
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
-from pathlib import Path
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from ramify.errors import EngineUnavailable, InvalidSchema, RamifyError, UnenforceableSchema
+from ramify.errors import InvalidSchema, UnenforceableSchema
 from ramify.grammar.backends import make_backend
-from ramify.grammar.limits import DEFAULT_LIMITS
+from ramify.grammar.limits import DEFAULT_LIMITS, VettingLimits
 from ramify.grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
-from ramify.grammar.vetting import VettedBackend, VettingLimits, VettingPool, is_small
+from ramify.grammar.state import GrammarPlan
+from ramify.grammar.vetting import VettedBackend, is_small
+from ramify.grammar.vetting_pool import VettingPool
 from ramify.grammar.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary((b"", *(bytes((byte,)) for byte in range(256)), b'": "', b"null"), frozenset({0}), 300)
@@ -63,10 +62,9 @@ def specs(schema: Any) -> JsonSchema:
 
 @pytest.fixture(scope="module")
 def pool() -> Any:
-    pool = VettingPool(VOCABULARY, "auto", limits=VettingLimits(processes=1))
+    pool = VettingPool(VOCABULARY, "auto", limits=VettingLimits(at_once=1, queue_seconds=60, wall_seconds=60))
     yield pool
     pool.close()
-    assert pool.num_processes == 0
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -98,92 +96,34 @@ def test_refusals_cross_the_process_with_their_type_and_place(pool: VettingPool)
     assert caught.value.where == "#/properties/a/contains" and caught.value.hint
 
 
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def _pids(pool: VettingPool) -> set[int]:
-    return {process.pid for process in pool._all}
-
-
 SLOW = specs(
     {"type": "object", "properties": {f"p{index}": {"type": "array", "items": STRING} for index in range(900)}}
 )
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        VettingLimits(processes=1, cpu_seconds=0.002),
-        VettingLimits(processes=1, wall_seconds=0.002),
-        VettingLimits(processes=1, memory_bytes=1 << 20),
-    ],
-    ids=["processor time", "wall time", "memory"],
-)
-def test_a_breach_is_a_named_error_and_the_process_is_replaced(limits: VettingLimits) -> None:
-    threads = threading.active_count()
-    pool = VettingPool(VOCABULARY, "llguidance", limits=limits)
-    try:
-        pool.warm()
-        before = _pids(pool)
-        with pytest.raises(InvalidSchema, match="took more"):
-            pool.plan(SLOW)
-        after = _pids(pool)
-        if limits.memory_bytes > 1 << 20:
-            assert before != after and not any(map(_alive, before))
-        assert pool.num_processes == 1
-    finally:
-        pool.close()
-    assert not any(map(_alive, after)) and threading.active_count() == threads
+class NoPool:
+    """A pool that is not ready, and whose jobs are only counted."""
+
+    def __init__(self, has_room: bool) -> None:
+        self.has_room = has_room
+        self.asked: list[GrammarSpec] = []
+
+    def warm(self) -> None: ...
+
+    def submit(self, spec: GrammarSpec, owner: str = "") -> Future[GrammarPlan]:
+        self.asked.append(spec)
+        return Future()
 
 
-def test_closing_ends_the_processes_and_whoever_waits() -> None:
-    pool = VettingPool(VOCABULARY, "llguidance", limits=VettingLimits(processes=2, start_seconds=60))
-    pool.warm()
-    pids, errors = _pids(pool), []
-    descriptors = len(os.listdir("/proc/self/fd"))
-
-    def ask() -> None:
-        try:
-            pool.plan(SLOW)
-        except RamifyError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    pool.close()
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
-    assert all(isinstance(error, EngineUnavailable) for error in errors)
-    assert len(pids) == 2 and not any(map(_alive, pids)) and len(os.listdir("/proc/self/fd")) < descriptors
-    with pytest.raises(EngineUnavailable):
-        pool.plan(SLOW)
-
-
-def test_a_process_whose_engine_has_gone_ends() -> None:
-    pool = VettingPool(VOCABULARY, "llguidance", limits=VettingLimits(processes=1))
-    pool.plan(SLOW)
-    (process,) = pool._all
-    process.hang_up()
-    assert process.wait(20) == 0
-    pool.close()
-
-
-def test_small_grammars_skip_the_process() -> None:
-    class NoPool:
-        def warm(self) -> None: ...
-
-        def plan(self, spec: GrammarSpec) -> Any:
-            raise AssertionError("not small")
-
-    backend = VettedBackend(make_backend(VOCABULARY), NoPool())  # type: ignore[arg-type]
-    assert backend.compile(specs({"type": "string"})).backend == "llguidance"
-    with pytest.raises(AssertionError, match="not small"):
-        backend.compile(SLOW)
+def test_small_grammars_wait_for_no_process() -> None:
+    backend = make_backend(VOCABULARY)
+    small = specs({"type": "string"})
+    busy, free = NoPool(False), NoPool(True)
+    assert VettedBackend(backend, busy).compile(small).backend == "llguidance"  # type: ignore[arg-type]
+    assert VettedBackend(backend, busy).vet(SLOW) is not None and busy.asked == [SLOW]  # type: ignore[arg-type]
+    assert VettedBackend(backend, free).vet(small) is not None and free.asked == [small]  # type: ignore[arg-type]
     with pytest.raises(InvalidSchema, match="bytes, the limit is"):
-        backend.compile(specs({"const": "x" * DEFAULT_LIMITS.schema_bytes}))
+        VettedBackend(backend, free).vet(specs({"const": "x" * DEFAULT_LIMITS.schema_bytes}))  # type: ignore[arg-type]
 
 
 def test_small_means_small() -> None:
@@ -203,19 +143,3 @@ def test_small_means_small() -> None:
     ):
         assert not is_small(specs(schema)), schema
     assert not is_small(Regex("(a*)*")) and not is_small(Regex("a" * 100)) and not is_small(Lark('start: "a"'))
-
-
-def test_vetting_runs_beside_each_other() -> None:
-    """A slow grammar holds one process; the other goes on."""
-    pool = VettingPool(VOCABULARY, "llguidance", limits=VettingLimits(processes=2, wall_seconds=60, cpu_seconds=60))
-    try:
-        slow = threading.Thread(target=lambda: pool.plan(SLOW))
-        pool.warm()
-        slow.start()
-        while len(pool._idle) == 2:
-            time.sleep(0)
-        assert pool.plan(specs({"type": "array"})).backend == "llguidance"
-        slow.join(60)
-        assert not slow.is_alive() and pool.num_processes == 2
-    finally:
-        pool.close()

@@ -22,7 +22,8 @@ from ramify.lang.passes.lower_select import select_trie
 from ramify.lang.passes.merge_text import merge_steps
 from ramify.lang.program_graph import ForkGroup, ProgramGraph, SelectTrie, Step, map_segments, stream_of
 from ramify.runtime.core import messages as core
-from ramify.runtime.lowering.lowering import FromClient, Lowering
+from ramify.runtime.lowering.events import FromClient
+from ramify.runtime.lowering.lowering import Lowering
 from ramify.runtime.lowering.template import ChatTemplate
 from ramify.runtime.lowering.tokenizer import TextTokenizer
 from ramify.runtime.protocol.graph import Fork, GraphDelta, GraphNode, Release, RunOptions, Select, Text

@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton cannot be installed here")
 
+from ramify.runtime.attention.flash import Heads, choose
 from ramify.runtime.attention.interface import AttentionBatch, Chunk, StepAttention
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.rotation import Rotation
@@ -21,6 +22,15 @@ LAYERS, SLOTS, ROWS, LENGTH = 2, 400, 7, 150
 LENGTHS = {0: 40, 1: 49, 2: 5, 3: 78, 4: 1, 5: 3, 6: 130}
 CHUNKS = [Chunk(1, 40, 9), Chunk(0, 10, 30), Chunk(2, 0, 5), Chunk(3, 77, 1), Chunk(4, 0, 1)]
 DECODES = [6, 5]
+# Query heads, key/value heads, size of a head: each head its own, 4 and 8 to one, one for all. Compiled, all of them;
+# in the interpreter, which takes seconds a case, some.
+GROUPINGS = [(4, 4), (8, 2), (16, 2), (6, 1)]
+HEADS = [(*grouping, size) for grouping in GROUPINGS for size in (64, 80, 96, 128, 256)]
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+if DEVICE.type == "cpu":
+    HEADS = [(4, 4, 64), (8, 2, 64), (6, 1, 80), (4, 1, 128)]
+    DTYPES = [torch.float32, torch.float16]  # the interpreter's bf16 is not the device's
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 4e-3}
 
 
 def _batch(rng: np.random.Generator, chunks: list[Chunk], decodes: list[int]) -> AttentionBatch:
@@ -45,15 +55,14 @@ def _batch(rng: np.random.Generator, chunks: list[Chunk], decodes: list[int]) ->
     )
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), [(4, 4, 64), (8, 2, 64), (6, 1, 80), (4, 1, 128)])
+@pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), HEADS)
 @pytest.mark.parametrize(
     ("chunks", "decodes"), [(CHUNKS, DECODES), (CHUNKS, []), ([], DECODES)], ids=["mixed", "chunks", "decode"]
 )
-@pytest.mark.parametrize("half", [False, True], ids=["float32", "half"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_a_step_equals_the_plain_backend(
-    heads: int, kv_heads: int, head_dim: int, chunks: list[Chunk], decodes: list[int], half: bool
+    heads: int, kv_heads: int, head_dim: int, chunks: list[Chunk], decodes: list[int], dtype: torch.dtype
 ) -> None:
-    dtype = (torch.bfloat16 if DEVICE.type == "cuda" else torch.float16) if half else torch.float32
     rng = np.random.default_rng()
     batch = _batch(rng, chunks, decodes)
     pools = [
@@ -67,7 +76,8 @@ def test_a_step_equals_the_plain_backend(
         pool.keys_LSKH[:, SLOTS - 1] = torch.nan  # a free slot
         pool.values_LSKH[:, SLOTS - 1] = torch.nan
     plain = TorchAttention(pools[0]).begin(batch)
-    fused = TritonAttention(pools[1], heads=heads, max_rows=4).begin(batch)
+    flash = choose(DEVICE, dtype, Heads(heads, kv_heads, head_dim, windowed=True))
+    fused = TritonAttention(pools[1], heads=heads, max_rows=4, flash=flash).begin(batch)
     tokens = batch.slots_T.shape[0]
     for layer, window in ((0, None), (1, 7), (1, 120)):
         qkv = torch.randn(tokens, heads + 2 * kv_heads, head_dim).to(DEVICE, dtype)
@@ -78,7 +88,7 @@ def test_a_step_equals_the_plain_backend(
         actual = _run(fused, layer, q, k, v, rotation, window)
         assert actual.isfinite().all()
         error = (actual.double() - expected.double()).norm() / expected.double().norm()
-        assert float(error) < (1e-2 if half else 1e-5)
+        assert float(error) < TOLERANCE[dtype]
 
 
 def _run(

@@ -12,43 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ramify as rf
-from ramify import seedling
 from ramify.errors import EngineUnavailable, InvalidRequest, ModelNotFound, NodeError, UnsupportedModel, WorkerError
 from ramify.runtime.client.ipc import ProcessEngine
 from ramify.runtime.protocol.graph import EngineFailed, EngineReady, Hello
 from ramify.runtime.protocol.wire import encode, engine_codec
 from ramify.runtime.server.sockets import make_address, open_dealer, open_router
-from tokenizers import Tokenizer
 
 OPTIONS = {"load_format": "dummy", "slots": 2048, "threads": 1}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("model")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(seedling.path() / name, directory / name)
-    config = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "vocab_size": Tokenizer.from_file(str(directory / "tokenizer.json")).get_vocab_size(),
-        "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-5,
-        "hidden_act": "silu",
-        "tie_word_embeddings": True,
-    }
-    (directory / "config.json").write_text(json.dumps(config))
-    return directory
+def model(make_random_model: Callable[..., Path]) -> Path:
+    return make_random_model()
 
 
 @pytest.fixture(scope="module")

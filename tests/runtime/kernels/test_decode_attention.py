@@ -15,6 +15,7 @@ from ramify.runtime.kernels.decode_attention import (
     decode_attention,
     line_ends,
 )
+from ramify.runtime.kernels.prefix_attention import PrefixShape
 from ramify.runtime.kernels.prefixes import TILE_ROWS, SharedPrefixes
 from torch import Tensor
 
@@ -123,16 +124,18 @@ def test_one_row_reads_the_same_sum_in_any_company(generator: torch.Generator, d
     assert line_ends(lengths, 4).tolist() == [0, 4, 4, 8, 11]
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "programs"), [(8, 2, 3), (3, 3, 1), (6, 1, 7)])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "programs", "part"), [(8, 2, 3, 128), (3, 3, 1, 16), (6, 1, 7, 64), (8, 1, 2, 16)]
+)
 def test_a_prefix_read_together_gives_what_each_row_reads_alone(
-    generator: torch.Generator, heads: int, kv_heads: int, programs: int
+    generator: torch.Generator, heads: int, kv_heads: int, programs: int, part: int
 ) -> None:
     device, head_dim = generator.device, 64
     # Three groups of rows: their prefix, and what each row has behind it. The first needs two tiles.
-    groups = [(50, [3 + i for i in range(19)]), (0, [7, 1]), (33, [1, 30])]
+    groups = [(50, [3 + i % 19 for i in range(TILE_ROWS + 3)]), (0, [7, 1]), (33, [1, 30])]
     rows = sum(len(tails) for _, tails in groups)
-    order = torch.randperm(600, generator=generator, device=device)
-    keys, values = (torch.full((600, kv_heads, head_dim), torch.nan, device=device) for _ in range(2))
+    order = torch.randperm(900, generator=generator, device=device)
+    keys, values = (torch.full((900, kv_heads, head_dim), torch.nan, device=device) for _ in range(2))
     table = torch.zeros((rows + 2, 100), dtype=torch.int32, device=device)
     rows_D = torch.randperm(rows + 2, generator=generator, device=device)[:rows]
     place_of = torch.randperm(rows, generator=generator, device=device).tolist()  # members stand anywhere in the step
@@ -173,7 +176,10 @@ def test_a_prefix_read_together_gives_what_each_row_reads_alone(
     q = torch.randn(rows, heads, head_dim, generator=generator, device=device)
     outs = []
     for use in (None, shared):
-        workspace = DecodeWorkspace(shape, rows=rows, heads=heads, head_dim=head_dim, device=device, tiles=len(tiles))
+        workspace = DecodeWorkspace(
+            shape, rows=rows, heads=heads, head_dim=head_dim, device=device, tiles=len(tiles),
+            prefix_shape=PrefixShape(programs + 1, rows=part, block=16, warps=4),
+        )  # fmt: skip
         workspace.mean_CNH.fill_(torch.nan)
         workspace.weight_CN.fill_(torch.nan)
         out = torch.full_like(q, torch.nan)

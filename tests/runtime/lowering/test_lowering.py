@@ -11,7 +11,7 @@ from lowering_desk import Desk, gen
 from ramify import seedling
 from ramify.errors import ErrorInfo
 from ramify.runtime.core import messages as core
-from ramify.runtime.lowering import lowering as module
+from ramify.runtime.lowering import run_lowering as module
 from ramify.runtime.lowering.events import FromClient
 from ramify.runtime.lowering.tokenizer import TextTokenizer
 from ramify.runtime.protocol.graph import (

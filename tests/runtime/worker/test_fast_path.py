@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("triton", reason="Triton cannot be installed here")
 
+from conftest import CONFIG
 from mini_core import MiniCore, Request
 from ramify import seedling
 from ramify.errors import WorkerError
@@ -87,6 +90,25 @@ def test_the_kernels_give_the_tokens_of_plain_torch(
     count = 24 if DEVICE == "cuda" else 4
     expected = _run(path, plain, _requests(sampling, count))
     assert _run(path, fused, _requests(sampling, count)) == expected
+
+
+SHAPES = {
+    "mha": {"num_key_value_heads": 4, "head_dim": 64},
+    "gqa 8": {"num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 96},
+    "qwen2, biases": {"architectures": ["Qwen2ForCausalLM"], "head_dim": 80},
+    "qwen3, norms on heads": {"architectures": ["Qwen3ForCausalLM"], "head_dim": 128, "tie_word_embeddings": True},
+    "mistral, a window": {"architectures": ["MistralForCausalLM"], "sliding_window": 5, "head_dim": 256},
+}
+
+
+@ON_GPU
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_family_on_a_gpu_says_what_it_says_on_a_cpu(shape: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **SHAPES[shape]}))
+    cpu = WorkerOptions(dtype="float32", slots=600, max_rows=8, max_length=64, load_format="dummy")
+    gpu = dataclasses.replace(cpu, device="cuda", step_tokens=64, checked=True)
+    expected = _run(tmp_path, cpu, _requests(_greedy, 24))
+    assert _run(tmp_path, gpu, _requests(_greedy, 24)) == expected
 
 
 @ON_GPU
@@ -204,14 +226,14 @@ def test_a_ladder_ends_at_the_batch_and_pads_little() -> None:
             assert size - rows < (8 if rows <= 256 else 16)
 
 
-@pytest.mark.parametrize(("rows", "tokens", "slots"), [(5, 64, 100), (5, 3, 100), (5, 64, 20), (1, 7, 7)])
+@pytest.mark.parametrize(("rows", "tokens", "slots"), [(5, 64, 100), (5, 3, 100), (5, 64, 20), (1, 7, 7), (1, 90, 100)])
 def test_the_largest_steps_are_valid_plans(rows: int, tokens: int, slots: int, config_directory: Path) -> None:
     options = WorkerOptions(slots=max(slots, 16), max_rows=rows, max_length=64, load_format="dummy")
     worker = TorchWorker.load(config_directory, [].append, options, executor=InlineExecutor())
-    wide = memory.wide_plan(rows, tokens, slots)
+    wide = memory.wide_plan(rows, 64, tokens, slots)
     PlanCheck(worker.info).apply(wide)
-    assert len(unpack(wide.chunk_ids)) <= min(tokens, slots)
-    assert len(unpack(wide.chunk_ids)) > min(tokens, slots) - rows
+    most = min(tokens, slots, rows * 64)
+    assert most - rows < len(unpack(wide.chunk_ids)) <= most
     checked = PlanCheck(worker.info)
     checked._step = 0
     checked.apply(memory.long_plan(64, slots))
@@ -226,3 +248,29 @@ def test_kernels_that_cannot_run_are_refused_by_name(config_directory: Path) -> 
     options = WorkerOptions(dtype="float64", slots=100, load_format="dummy", kernels="triton")
     with pytest.raises(WorkerError, match="have no float64"):
         TorchWorker.load(config_directory, [].append, options, executor=InlineExecutor())
+
+
+@pytest.mark.parametrize(
+    ("capability", "installed", "reason"),
+    [
+        ((7, 5), True, "Old GPU has compute capability 7.5, and they need 8.0"),
+        ((9, 0), False, "the package triton is not installed"),
+    ],
+)
+def test_a_gpu_without_the_kernels_computes_in_plain_torch_and_says_so(
+    capability: tuple[int, int],
+    installed: bool,
+    reason: str,
+    config_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
+    if not installed:
+        monkeypatch.setattr(fast_path.importlib.util, "find_spec", lambda name: None)
+    config, device = load_config(config_directory), torch.device("cuda")
+    assert not fast_path.uses_kernels(WorkerOptions(), config, device, torch.float16)
+    assert f"plain torch computes on cuda, several times slower than the kernels: {reason}" in caplog.text
+    with pytest.raises(WorkerError, match=reason):
+        fast_path.uses_kernels(WorkerOptions(kernels="triton"), config, device, torch.float16)

@@ -31,10 +31,11 @@ def _check(tiles: Tiles, rows: list[int], slots: dict[int, list[int]]) -> None:
 
 
 def test_groups_are_found_through_opens_and_spans() -> None:
-    shared = PrefixSharing(40)
+    shared = PrefixSharing(60)
     plan = StepBuilder(0)
-    slots = {row: [*range(100, 110), 200 + row, 300 + row] for row in range(20)}
-    slots |= {30: [7, 8, 9, 1, 2, 3], 31: [7, 8, 9, 1, 5], 32: [7, 8, 0, 0, 0], 33: [1]}
+    many = TILE_ROWS + 4
+    slots = {row: [*range(100, 110), 200 + row, 300 + row] for row in range(many)}
+    slots |= {50: [7, 8, 9, 1, 2, 3], 51: [7, 8, 9, 1, 5], 52: [7, 8, 0, 0, 0], 53: [1]}
     for row, own in slots.items():
         if row % 2:
             plan.open(row, 0, own)
@@ -42,7 +43,7 @@ def test_groups_are_found_through_opens_and_spans() -> None:
             plan.open(row, 0, own[:3])
             plan.span(row, 3, own[3:])
     shared.assign(plan.plan())
-    rows = [33, 32, 31, 30, *range(20)]
+    rows = [53, 52, 51, 50, *range(many)]
     tiles = shared.tiles(np.array(rows))
     assert tiles is not None
     _check(tiles, rows, slots)

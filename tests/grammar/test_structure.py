@@ -1,0 +1,478 @@
+"""Structures against brute force: each mask bit is what an independent pattern says of that token.
+
+The judge of a whole text is Python's `re`, with look-ahead and atomic groups for "the first place where it can end".
+A text that is not whole can go on if some tail of a sample makes it whole; the samples of a case reach all its places.
+Control tokens are characters of their own there, from the end of Unicode.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from ramify.errors import InvalidSchema, OutputInvalid, UnenforceableSchema
+from ramify.grammar.backends import make_backend
+from ramify.grammar.segments import Segment, SegmentReader, read_segments
+from ramify.grammar.spec import (
+    AnyText,
+    Choices,
+    Format,
+    GrammarSpec,
+    JsonSchema,
+    Lark,
+    Optional,
+    Or,
+    Regex,
+    Sequence,
+    StructuralTag,
+    Tag,
+    TagsWithSeparator,
+    TriggeredTags,
+)
+from ramify.grammar.state import GrammarPlan, GrammarState
+from ramify.grammar.validate import check_value
+from ramify.grammar.vocabulary import Vocabulary
+
+STOP, CALL, OFF = 0, 1, 2
+_CONTROL = {"<|end|>": STOP, "<|call|>": CALL, "<|off|>": OFF}
+_PIECES = ["<a", "x<a", "<a>", "a>1", "1</a>", "</a>x", "</a><a>", "x<", '"</a>"', '{"k": ', '"}</', "<b>", "</think>"]
+_PIECES += ["k>x", "</th", "]", "[", ", ", "x</think><a>", "7<", "\n</a>", "é<", "call", "<|call|>", "|>", "ab", "12"]
+_BYTES = [
+    bytes((byte,)) for byte in dict.fromkeys((*b'<>/abkox127 ,[]{}":|-.e\nthincl', *"é日".encode(), 0xF0, 0x80, 0xFF))
+]
+TOKENS = (b"", b"", b"", *_BYTES, *(piece.encode() for piece in _PIECES), "日é".encode(), b"x\xc3", b"\xa9<")
+VOCABULARY = Vocabulary(TOKENS, frozenset({STOP}), len(TOKENS) + 40, _CONTROL)
+
+
+def control(token_id: int) -> str:
+    return chr(0x10FF00 + token_id)
+
+
+_KV = JsonSchema('{"type": "object", "properties": {"k": {"enum": ["</a>", "x", "é", 7]}}, "required": ["k"]}')
+KV = r'\{"k": (?:"</a>"|"x"|"é"|7)\}'
+_INT = JsonSchema('{"type": "integer", "minimum": 0, "maximum": 99}')
+INT = "(?:[0-9]|[1-9][0-9])"
+ANY = rf"[^{control(0)}-{control(9)}]"
+A = Tag("<a>", Regex("[0-9]{1,2}"), "</a>")
+B = Tag("<b>", _KV, "</b>")
+UPTO_A = rf"(?:(?!<a>){ANY})*"
+
+
+@dataclass
+class Case:
+    name: str
+    format: Format
+    pattern: str
+    samples: list[str]
+
+
+CASES = [
+    Case(
+        "a tag in free text",
+        TriggeredTags(("<a",), (A,)),
+        rf"(?:(?:(?!<a){ANY})*<a>[0-9]{{1,2}}</a>)*(?:(?!<a){ANY})*",
+        ["x<a>12</a>x<a>7</a>é", "<", "x</a>日<b>"],
+    ),
+    Case(
+        "two tags, one trigger, at least one",
+        TriggeredTags(("<",), (A, B), at_least_one=True),
+        rf"(?:[^<{control(0)}-{control(9)}]*(?:<a>[0-9]{{1,2}}</a>|<b>{KV}</b>))+[^<{control(0)}-{control(9)}]*",
+        ["x<a>1</a>x", '<b>{"k": "</a>"}</b>', '<b>{"k": "é"}</b>', '<b>{"k": 7}</b>'],
+    ),
+    Case(
+        "stop after the first, excluded strings",
+        TriggeredTags(("<a>",), (A,), stop_after_first=True, excludes=("ab", "7")),
+        rf"(?:(?!<a>|ab|7){ANY})*(?:<a>[0-9]{{1,2}}</a>)?",
+        ["xx<a>12</a>", "a", "<a"],
+    ),
+    Case(
+        "reasoning, then an answer in JSON",
+        Sequence((Tag("", AnyText(), "</think>", "think"), _KV)),
+        rf"(?>{ANY}*?</think>){KV}",
+        ['ab</think>{"k": "x"}', '</think>{"k": "</a>"}', '</th</think>{"k": 7}', '</think>{"k": "é"}'],
+    ),
+    Case(
+        "reasoning, then free text with tools",
+        Sequence((Optional(Tag("<think>", AnyText(), "</think>")), TriggeredTags(("<a>",), (A,)))),
+        rf"(?:<think>(?>{ANY}*?</think>)|(?!<think>))(?:(?:(?!<a>){ANY})*<a>[0-9]{{1,2}}</a>)*(?:(?!<a>){ANY})*",
+        ["<think>x</think>x<a>1</a>x", "<thin", "x<a>12</a>"],
+    ),
+    Case(
+        "control tokens around JSON",
+        TriggeredTags(("<|call|>",), (Tag("<|call|>x", _KV, "<|off|>"),)),
+        rf"(?:(?:(?!<\|call\|>){ANY})*{control(CALL)}x{KV}{control(OFF)})*(?:(?!<\|call\|>){ANY})*",
+        [f'x{control(CALL)}x{{"k": "x"}}{control(OFF)}x', "<|call|", f'{control(CALL)}x{{"k": "</a>"}}{control(OFF)}'],
+    ),
+    Case(
+        "text between control tokens",
+        Tag("<|call|>", AnyText(), "<|off|>"),
+        rf"{control(CALL)}(?:(?!<\|off\|>){ANY})*{control(OFF)}",
+        [f"{control(CALL)}x<a>{control(OFF)}", f"{control(CALL)}<|call|>{control(OFF)}"],
+    ),
+    Case(
+        "a list of tags",
+        Tag("[", TagsWithSeparator((A, B), ", "), "]"),
+        rf"\[(?:(?:<a>[0-9]{{1,2}}</a>|<b>{KV}</b>)(?:, (?:<a>[0-9]{{1,2}}</a>|<b>{KV}</b>))*)?\]",
+        [
+            '[<a>1</a>, <b>{"k": "x"}</b>, <a>12</a>]',
+            "[]",
+            '[<b>{"k": 7}</b>]',
+            '[<b>{"k": "é"}</b>]',
+            '[<b>{"k": "</a>"}</b>]',
+        ],
+    ),
+    Case(
+        "a list of tags before free text",
+        Sequence((TagsWithSeparator((A,), "", at_least_one=True), AnyText())),
+        rf"(?:<a>[0-9]{{1,2}}</a>)+(?!<a>){ANY}*",
+        ["<a>1</a><a>12</a>x", "<a>1</a><a"],
+    ),
+    Case(
+        "a text ends at the first end that leaves it whole",
+        Sequence((Tag("<b>", Regex("x*(?:</a>)?7?"), "</a>"), Regex("[1x]{0,3}"))),
+        r"<b>(?>x*</a>|x*7</a>)[1x]{0,3}",
+        ["<b>xx</a>x", "<b>7</a>11", "<b></a>1x1"],
+    ),
+    Case(
+        "alternatives",
+        Or((A, B, Choices(("no", "nil")), AnyText())),
+        rf"<a>[0-9]{{1,2}}</a>|<b>{KV}</b>|no|nil|(?!<a>|<b>|no|nil){ANY}*",
+        [
+            "<a>12</a>",
+            '<b>{"k": "x"}</b>',
+            "no",
+            "nil",
+            "x",
+            "<",
+            "n",
+            '<b>{"k": 7}</b>',
+            '<b>{"k": "é"}</b>',
+            '<b>{"k": "</a>"}</b>',
+        ],
+    ),
+    Case(
+        "a structure in a tag",
+        Sequence((Tag("<b>", TriggeredTags(("<a>",), (A,)), "</b>"), Choices(("x",)), Tag("", _INT, "</a>"))),
+        rf"<b>(?:(?:(?!<a>|</b>){ANY})*<a>[0-9]{{1,2}}</a>)*(?>(?:(?!<a>){ANY})*?</b>)x{INT}</a>",
+        ["<b>x<a>1</a>x</b>x12</a>", "<b></b>x7</a>"],
+    ),
+    Case(
+        "a grammar in a tag",
+        Tag("<a>", Lark('start: "x" ("," /[0-9]/)*'), "</a>"),
+        r"<a>x(?:,[0-9])*</a>",
+        ["<a>x,1,7</a>"],
+    ),
+    Case(
+        "choices of which one begins another",
+        Sequence((Tag("", Choices(("a", "ab", "")), "<b>"), Choices(("1", "12")))),
+        "(?:a|ab|)<b>(?:1|12)",
+        ["a<b>12", "ab<b>1", "<b>1"],
+    ),
+]
+
+
+@cache
+def backend() -> Any:
+    return make_backend(VOCABULARY, "llguidance")
+
+
+def state_of(format_: Format) -> GrammarState:
+    state: GrammarState = backend().compile(StructuralTag(format_)).state()
+    return state
+
+
+def allowed(state: GrammarState) -> list[int]:
+    row = np.full(VOCABULARY.words, 0x55555555, np.int32)
+    state.fill_mask(row)
+    return np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little")).tolist()
+
+
+class Reference:
+    """What may follow, by the pattern of a case."""
+
+    def __init__(self, case: Case) -> None:
+        self._pattern = re.compile(case.pattern, re.DOTALL)
+        tails = {sample[at:] for sample in case.samples for at in range(len(sample) + 1)}
+        self._tails = sorted(tails, key=len)
+        self._known: dict[str, bool] = {}
+
+    def is_whole(self, data: bytes) -> bool:
+        try:
+            return self._pattern.fullmatch(data.decode()) is not None
+        except UnicodeDecodeError:
+            return False
+
+    def goes_on(self, data: bytes) -> bool:
+        text, rest = _decoded(data)
+        if text is None:
+            return False
+        if rest:
+            return any(self._viable(text + character) for character in _completions(rest))
+        return self._viable(text)
+
+    def _viable(self, text: str) -> bool:
+        if text not in self._known:
+            self._known[text] = any(self._pattern.fullmatch(text + tail) for tail in self._tails)
+        return self._known[text]
+
+
+def _decoded(data: bytes) -> tuple[str | None, bytes]:
+    """The whole characters, and the bytes of one that is begun; None for what is no UTF-8."""
+    for length in range(4):
+        head, rest = data[: len(data) - length], data[len(data) - length :]
+        try:
+            text = head.decode()
+        except UnicodeDecodeError:
+            continue
+        return (text, rest) if not rest or any(True for _ in _completions(rest)) else (None, b"")
+    return None, b""
+
+
+@cache
+def _completions(rest: bytes) -> tuple[str, ...]:
+    """Characters that begin with these bytes: those of the samples, and one other."""
+    known = [character for character in "é日" if character.encode().startswith(rest)]
+    other = next(
+        (
+            chr(code)
+            for code in (*range(0x80, 0xD800, 61), *range(0xE000, 0x10F000, 1021))
+            if chr(code).encode().startswith(rest)
+        ),
+        None,
+    )
+    return tuple(known + ([other] if other else []))
+
+
+def spelling(token_id: int) -> bytes:
+    return control(token_id).encode() if token_id in (CALL, OFF) else TOKENS[token_id]
+
+
+def steps(text: str, rng: random.Random) -> list[int]:
+    """A random way to spell a text."""
+    data = text.encode()
+    marks = {control(token_id).encode(): token_id for token_id in (CALL, OFF)}
+    ids: list[int] = []
+    while data:
+        fits = [i for i, token in enumerate(TOKENS) if token and data.startswith(token)]
+        fits += [token_id for mark, token_id in marks.items() if data.startswith(mark)]
+        longest = max(fits, key=lambda i: len(spelling(i)))
+        ids.append(rng.choice([*fits, longest, longest]))
+        data = data[len(spelling(ids[-1])) :]
+    return ids
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_bit_is_what_the_pattern_says(case: Case) -> None:
+    reference, rng = Reference(case), random.Random(case.name)
+    for sample in case.samples:
+        assert reference.is_whole(sample.encode()) or reference.goes_on(sample.encode()), sample
+    texts = [sample for sample in case.samples for _ in range(3)]
+    for text in texts:
+        state, data = state_of(case.format), b""
+        for token_id in [*steps(text, rng), None]:
+            bits = allowed(state)
+            whole = reference.is_whole(data)
+            expected = [
+                i for i in range(len(TOKENS)) if i != STOP and spelling(i) and reference.goes_on(data + spelling(i))
+            ]
+            assert bits == ([STOP] if whole else []) + expected, (data, [TOKENS[i] for i in set(bits) ^ set(expected)])
+            assert state.completed == whole
+            assert [i for i in range(VOCABULARY.width) if state.fork().accept(i)] == bits
+            if token_id is None or token_id not in bits:
+                break
+            if rng.random() < 0.15:
+                token_id = rng.choice([i for i in bits if i != STOP] or [token_id])
+            assert state.accept(token_id)
+            data += spelling(token_id)
+
+
+WHOLE = [(case, sample) for case in CASES for sample in case.samples if Reference(case).is_whole(sample.encode())]
+
+
+def as_text(sample: str) -> str:
+    """A sample as the text of its value, in which control tokens are spelled."""
+    for name, token_id in _CONTROL.items():
+        sample = sample.replace(control(token_id), name)
+    return sample
+
+
+@pytest.mark.parametrize(("case", "sample"), WHOLE, ids=lambda value: value.name if isinstance(value, Case) else "")
+def test_a_text_is_read_alike_whole_and_by_characters(case: Case, sample: str) -> None:
+    spec, text = StructuralTag(case.format), as_text(sample)
+    segments = read_segments(spec, text)
+    for segment in segments:
+        assert text[segment.begin : segment.end] == segment.text
+    reader = SegmentReader(spec)
+    closed = [segment for character in text for segment in reader.feed(character)] + reader.finish()
+    assert tuple(reader.segments) == segments
+    assert [segment for segment in closed if segment in segments] == list(segments)
+
+
+def test_a_tag_is_told_as_soon_as_its_end_is_there() -> None:
+    reader = SegmentReader(StructuralTag(TriggeredTags(("<",), (A, B))))
+    assert reader.feed('see <b>{"k": "</') == [Segment("", "see ", 0, 4, AnyText())]
+    assert reader.feed('a>"}</b') == []
+    (segment,) = reader.feed("> and")
+    assert (segment.tag, segment.text, segment.begin, segment.end) == ("<b>", '{"k": "</a>"}', 7, 20)
+    assert [(each.tag, each.text) for each in reader.finish()] == [("", " and")]
+
+
+@pytest.mark.parametrize(
+    ("format_", "text"),
+    [
+        (A, "<a>x</a>"),
+        (A, "<a>1</a>x"),
+        (A, "<a>1"),
+        (TriggeredTags(("<a",), (A,)), "x<ab"),
+        (TriggeredTags(("<a",), (A,), at_least_one=True), "x"),
+        (TriggeredTags(("<a",), (A,), excludes=("bad",)), "a bad text"),
+        (Tag("[", TagsWithSeparator((A,), ", "), "]"), "[<a>1</a>, ]"),
+        (Or((A, Choices(("no",)))), "yes"),
+    ],
+)
+def test_another_text_is_refused_by_the_reader(format_: Format, text: str) -> None:
+    with pytest.raises(OutputInvalid):
+        read_segments(StructuralTag(format_), text)
+
+
+REFUSED: list[tuple[Format, type[Exception], str, str]] = [
+    (Sequence((Regex("a*"), AnyText())), UnenforceableSchema, "format.parts[0]", "followed by more text"),
+    (Or((Regex("a"), AnyText())), UnenforceableSchema, "format", "nothing tells apart"),
+    (Or((A, Tag("<a>", AnyText(), "x"))), UnenforceableSchema, "format", "begin alike"),
+    (TriggeredTags(("<", "<a"), (A,)), UnenforceableSchema, "format", "begin alike"),
+    (
+        TriggeredTags(("a>", ">"), (Tag("a>", _INT, "x"), Tag(">", _INT, "x"))),
+        UnenforceableSchema,
+        "format",
+        "holds it",
+    ),
+    (TriggeredTags(("<c",), (A,)), InvalidSchema, "format.tags[0]", "begins with no trigger"),
+    (TriggeredTags(("<a", "<c"), (A,)), InvalidSchema, "format", "no tag begins"),
+    (TriggeredTags((), ()), InvalidSchema, "format", "needs triggers"),
+    (Tag("<a>", _INT, "0</a>"), UnenforceableSchema, "format.content", "may go on"),
+    (TriggeredTags(("<a>",), (Tag("<a>", _INT, ""),)), UnenforceableSchema, "format.tags[0].content", "a number"),
+    (Tag("<a>", Lark("start: /[<x]+/"), "</a>"), UnenforceableSchema, "format.content", "may go on"),
+    (Or((JsonSchema("{}"), Tag("[x]", AnyText(), "y"))), UnenforceableSchema, "format.options[0]", "may begin as"),
+    (Optional(Optional(A)), UnenforceableSchema, "format.part", "already"),
+    (Tag("<a>", Regex("(?=a)"), "</a>"), UnenforceableSchema, "format.content, character 0", "look"),
+    (Tag("<a>", Lark("start: B"), "</a>"), InvalidSchema, "format.content, line 1, column 8", "B is not defined"),
+    (Tag("<a>", JsonSchema('{"a": '), "</a>"), InvalidSchema, "format.content, end of the text", "not JSON"),
+    (
+        Sequence((A, Tag("<b>", JsonSchema('{"properties": {"a": {"format": "regex"}}}'), "</b>"))),
+        UnenforceableSchema,
+        "format.parts[1].content#/properties/a/format",
+        "format",
+    ),
+    (Tag("<a>", AnyText(), "<|end|>"), UnenforceableSchema, "format", "ends the generation"),
+    (TriggeredTags(("<|cal",), (Tag("<|call|>", AnyText(), "x"),)), UnenforceableSchema, "format.tags[0]", "inside of"),
+    (TriggeredTags(("x<|call|>",), (Tag("x<|call|>", AnyText(), "x"),)), UnenforceableSchema, "format", "mixes"),
+]
+
+
+@pytest.mark.parametrize(("format_", "error", "where", "what"), REFUSED, ids=[str(i) for i in range(len(REFUSED))])
+def test_what_has_no_one_reading_is_refused_at_its_place(
+    format_: Format, error: type[Exception], where: str, what: str
+) -> None:
+    with pytest.raises(InvalidSchema) as caught:
+        backend().compile(StructuralTag(format_))
+    assert type(caught.value) is error
+    assert (caught.value.where, what in caught.value.what) == (where, True), caught.value
+
+
+@pytest.mark.parametrize(
+    ("format_", "what"),
+    [
+        (Sequence((A,) * 300), "tags"),
+        (Sequence((Choices(("a",)),) * 300), "parts"),
+        (Tag("<" * 2_000, AnyText(), "x"), "fixed text"),
+        (TriggeredTags(("<",), tuple(Tag(f"<{i}>", Choices(("x" * 60_000,)), "x") for i in range(5))), "bytes"),
+        (Tag("<\ud800>", AnyText(), "x"), "surrogate"),
+    ],
+    ids=["tags", "parts", "mark", "bytes", "surrogate"],
+)
+def test_limits_hold_for_the_whole(format_: Format, what: str) -> None:
+    with pytest.raises(InvalidSchema, match=what):
+        backend().compile(StructuralTag(format_))
+
+
+def test_nesting_is_bounded() -> None:
+    format_: Format = AnyText()
+    for _ in range(40):
+        format_ = Tag("<b>", format_, "</b>")
+    with pytest.raises(InvalidSchema, match="inside one another"):
+        backend().compile(StructuralTag(format_))
+
+
+def test_many_tags_in_one_text_do_not_use_up_the_parser() -> None:
+    state = state_of(TriggeredTags(("<a",), (A,)))
+    byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
+    for _ in range(3_000):
+        assert all(state.accept(byte_id[byte]) for byte in b"x<a>1</a>")
+    assert state.completed
+
+
+def test_notes_name_the_place_of_each_schema() -> None:
+    schema = JsonSchema('{"type": "array", "items": {"type": "integer"}, "uniqueItems": true}', strict=False)
+    tags = (Tag("<a>", schema, "</a>"), Tag("<b>", schema, "</b>"))
+    report = backend().compile(StructuralTag(TriggeredTags(("<",), tags))).report
+    assert {note.where for note in report.notes if note.kind == "ignored"} == {
+        "format.tags[0].content#/uniqueItems",
+        "format.tags[1].content#/uniqueItems",
+    }
+    assert not report.exact
+
+
+def test_specs_travel_and_equal_ones_have_one_key() -> None:
+    decoder = msgspec.msgpack.Decoder(GrammarSpec)
+    keys = set()
+    for case in CASES:
+        spec = StructuralTag(case.format)
+        again = decoder.decode(msgspec.msgpack.encode(spec))
+        assert again == spec
+        assert again.key() == spec.key()
+        keys.add(spec.key())
+    assert len(keys) == len(CASES)
+    assert StructuralTag(A).key() != StructuralTag(Tag("<a>", A.content, "</a>", "other")).key()
+    spaced = StructuralTag(Tag("<a>", JsonSchema('{ "type":"integer"}'), "</a>"))
+    assert spaced.key() == StructuralTag(Tag("<a>", JsonSchema('{"type": "integer"}'), "</a>")).key()
+
+
+def test_a_plan_from_another_process_builds_the_same_grammar() -> None:
+    spec = StructuralTag(CASES[5].format)
+    plan = msgspec.msgpack.decode(msgspec.msgpack.encode(backend().plan(spec)), type=GrammarPlan)
+    built, compiled = backend().build(plan).state(), backend().compile(spec).state()
+    for token_id in steps(CASES[5].samples[0], random.Random(0)):
+        assert allowed(built) == allowed(compiled)
+        assert built.accept(token_id)
+        assert compiled.accept(token_id)
+
+
+def test_rollback_and_fork_over_the_edges_of_tags() -> None:
+    for case in CASES:
+        rng = random.Random(case.name)
+        ids = steps(case.samples[0], rng)
+        state = state_of(case.format)
+        rows = []
+        for token_id in ids:
+            rows.append(allowed(state))
+            assert state.accept(token_id)
+        fork = state.fork()
+        for back in range(1, len(ids) + 1):
+            other = fork.fork()
+            other.rollback(back)
+            assert allowed(other) == rows[len(ids) - back]
+
+
+def test_values_whose_schema_is_not_enforced_are_validated_in_their_tags() -> None:
+    schema = JsonSchema('{"type": "array", "items": {"type": "integer"}, "uniqueItems": true}', strict=False)
+    spec = StructuralTag(TriggeredTags(("<a>",), (Tag("<a>", schema, "</a>"),)))
+    assert check_value(spec, "x<a>[1, 2]</a>") is None
+    invalid = check_value(spec, "x<a>[1, 2]</a><a>[3, 3]</a>")
+    assert invalid is not None
+    assert invalid.where.startswith("<a> at character 17")

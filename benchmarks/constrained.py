@@ -217,7 +217,9 @@ def same_schema(schema: Row) -> Callable[..., Row]:
 
     def row(engine: Engine, requests: int = 256, pairs: int = 5, prompt: int = 256) -> Row:
         rng = random.Random(4)
-        return compare(engine, Case([ids(rng, prompt) for _ in range(requests)], [schema] * requests), pairs)
+        return compare(
+            engine, Case([ids(rng, prompt, engine.vocab_high) for _ in range(requests)], [schema] * requests), pairs
+        )
 
     return row
 
@@ -225,7 +227,7 @@ def same_schema(schema: Row) -> Callable[..., Row]:
 def w4d(engine: Engine, requests: int = 512, pairs: int = 5, prompt: int = 256) -> Row:
     """Eight schemas, scripted texts, staggered arrivals."""
     rng = random.Random(4)
-    prompts = [ids(rng, prompt) for _ in range(requests)]
+    prompts = [ids(rng, prompt, engine.vocab_high) for _ in range(requests)]
     schemas = [DIVERGENT[index % len(DIVERGENT)] for index in range(requests)]
     greedy, stop = Greedy(engine.vocabulary), min(engine.vocabulary.stop_ids)
 

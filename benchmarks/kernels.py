@@ -21,7 +21,7 @@ from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.triton_backend import default_shape
 from ramify.runtime.attention.varlen import attend, pieces
 from ramify.runtime.kernels.activation import gated_silu
-from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
+from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention
 from ramify.runtime.kernels.norm import add_rms_norm
 from ramify.runtime.kernels.rotary import rotate_and_write
 from ramify.runtime.kernels.sampling import SampleInputs, sample
@@ -134,7 +134,7 @@ def attention_jobs(pool: KVPool, rows: int, context: int, shape: DecodeShape) ->
     order = torch.arange(rows, device="cuda")
     q, out = bf16(rows, HEADS, HEAD), bf16(rows, HEADS, HEAD)
     workspace = DecodeWorkspace(shape, rows=rows, heads=HEADS, head_dim=HEAD, device=torch.device("cuda"))
-    line = line_ends(lengths, None)
+    line = workspace.lay_out(lengths, None)
     return [
         partial(decode_attention, q, k, v, table, order, lengths, line, workspace, out)
         for k, v in zip(pool.keys_LSKH[:layers], pool.values_LSKH[:layers], strict=True)

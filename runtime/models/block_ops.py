@@ -1,9 +1,9 @@
-"""What a block computes between its products, behind one small interface: plain torch here, fused kernels on CUDA.
+"""What a block computes, behind one small interface: plain torch here, fused kernels on CUDA.
 
 `TorchBlockOps` is the meaning and the CPU's path. `TritonBlockOps` computes the same with one launch each, and rounds
 where the plain version rounds.
 
-Shapes: T tokens, E width of a row, F intermediate_size.
+Shapes: T tokens, E width of a row, F intermediate_size, I inputs and O outputs of a product.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from torch.nn import functional as F
 
 
 class BlockOps(Protocol):
-    """Norm, norm behind the residual addition, and the gate of the MLP."""
+    """Products with weights, norm, norm behind the residual addition, and the gate of the MLP."""
+
+    def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        """x @ weight.T + bias; [T, I] -> [T, O]."""
+        ...
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
         """x / rms(x) * weight over the last axis, computed in float32 at least; [T, E] or [T, heads, E]."""
@@ -33,6 +37,9 @@ class BlockOps(Protocol):
 
 class TorchBlockOps:
     """See `BlockOps`; on any device, in any dtype."""
+
+    def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        return F.linear(x, weight_OI, bias_O)
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -52,9 +59,12 @@ class TritonBlockOps:
     """See `BlockOps`; needs Triton, and a dtype of 32 bits or less."""
 
     def __init__(self) -> None:
-        from ..kernels import activation, norm
+        from ..kernels import activation, norm, skinny
 
-        self._norm, self._activation = norm, activation
+        self._norm, self._activation, self._skinny = norm, activation, skinny
+
+    def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        return self._skinny.linear(x, weight_OI, bias_O)
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
         return self._norm.rms_norm(x, weight_E, eps)

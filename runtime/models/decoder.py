@@ -19,7 +19,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..attention.interface import StepAttention
 from ..attention.rotation import Rotation
@@ -177,11 +176,13 @@ class DecoderForCausalLM(nn.Module):
         ops: BlockOps | None = None,
     ) -> None:
         super().__init__()
-        make = Making(dtype, device, linear or DenseLinear(dtype, device), ops or TorchBlockOps())
+        ops = ops or TorchBlockOps()
+        make = Making(dtype, device, linear or DenseLinear(dtype, device, ops), ops)
         self.model = Decoder(config, self.attention_class, make, max_length)
         if not config.tie_word_embeddings:
             self.lm_head = make.linear("lm_head", config.hidden_size, config.vocab_size, bias=False)
         self._tied = config.tie_word_embeddings
+        self._ops = ops
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, attention: StepAttention) -> Tensor:
         """Hidden states [T, E] of the tokens `ids_T` (int64 [T]) at `positions_T` (int64 [T]), before the last norm."""
@@ -192,6 +193,6 @@ class DecoderForCausalLM(nn.Module):
         """Logits [S, V] in the model's dtype: the last norm and the head, for the sampled tokens alone."""
         normed_SE = self.model.norm(hidden_SE)
         if self._tied:
-            return F.linear(normed_SE, self.model.embed_tokens.weight)
+            return self._ops.linear(normed_SE, self.model.embed_tokens.weight)
         logits_SV: Tensor = self.lm_head(normed_SE)
         return logits_SV

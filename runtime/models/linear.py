@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from .block_ops import BlockOps
+
 
 class LinearFactory(Protocol):
     """Makes linear layers [..., in_features] -> [..., out_features]. Their parameters hold garbage until loaded."""
@@ -24,33 +26,47 @@ class LinearFactory(Protocol):
         ...
 
 
-class MergedLinear(nn.Linear):
+class Linear(nn.Linear):
+    """A linear layer whose product is computed by `ops`."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool, dtype: torch.dtype, ops: BlockOps) -> None:
+        # On no device first: torch's own initial values would be computed to be overwritten.
+        super().__init__(in_features, out_features, bias=bias, dtype=dtype, device="meta")
+        self._ops = ops
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._ops.linear(x, self.weight, self.bias)
+
+
+class MergedLinear(Linear):
     """Several linear layers of one input, one product: rows of the weight belong to one part after the other.
 
     Attributes:
         parts: last component of each part's name in the checkpoint -> its out_features.
     """
 
-    def __init__(self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype) -> None:
-        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, device="meta")
+    def __init__(
+        self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype, ops: BlockOps
+    ) -> None:
+        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, ops=ops)
         self.parts = parts
 
 
 class DenseLinear:
     """Plain weights [out_features, in_features] (and bias [out_features]) of one dtype on one device."""
 
-    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, dtype: torch.dtype, device: torch.device, ops: BlockOps) -> None:
         self._dtype = dtype
         self._device = device
+        self._ops = ops
 
     def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
-        # On no device first: torch's own initial values would be computed to be overwritten.
-        layer = nn.Linear(in_features, out_features, bias=bias, dtype=self._dtype, device="meta")
+        layer = Linear(in_features, out_features, bias=bias, dtype=self._dtype, ops=self._ops)
         return layer.to_empty(device=self._device)
 
     def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
         parts = {name.rpartition(".")[2]: size for name, size in names.items()}
-        layer = MergedLinear(parts, in_features, bias=bias, dtype=self._dtype)
+        layer = MergedLinear(parts, in_features, bias=bias, dtype=self._dtype, ops=self._ops)
         return layer.to_empty(device=self._device)
 
 

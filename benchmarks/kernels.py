@@ -199,13 +199,17 @@ def prefill(bench: Bench) -> None:
         pool = _pool(chunks * length, 1)
         table = torch.randperm(chunks * length, device="cuda").view(chunks, length).int()
         q = bf16(chunks * count, HEADS, HEAD)
+        out = torch.empty_like(q)
         parts = pieces([Chunk(row, start, count) for row in range(chunks)], table, None)
         operations = 4 * chunks * HEADS * HEAD * (count * start + count * count / 2)
         gathers = [partial(pool.keys_LSKH[0].index_select, 0, piece.slots_L) for piece in parts]
         ms = 2 * sum(milliseconds(gather) for gather in gathers)
         bench.row(f"gather alone, {chunks} x {count} at {start}", ms, size=4 * chunks * length * KV_HEADS * HEAD * 2)
         for flash in kernels:
-            jobs = [partial(attend, flash, piece, q[piece.first : piece.last], pool, 0) for piece in parts]
+            jobs = [
+                partial(attend, flash, piece, q[piece.first : piece.last], pool, 0, out[piece.first : piece.last])
+                for piece in parts
+            ]
             ms = sum(milliseconds(job) for job in jobs)
             bench.row(f"prompts {chunks} x {count} at {start}, {flash.name}", ms, operations=operations)
         del pool

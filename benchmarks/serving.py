@@ -434,8 +434,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    ceilings = Ceilings.measure()
-    print(ceilings, flush=True)
     engine: Any
     if options.engine == "ramify":
         engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
@@ -444,6 +442,8 @@ def main() -> None:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)
         except EngineMissing as error:
             raise SystemExit(str(error)) from error
+    ceilings = Ceilings.measure()
+    print(ceilings, flush=True)
     table: list[str] = []
     results: Row = {"ceilings": str(ceilings)}
     size = model_size(SHAPES[options.shape])

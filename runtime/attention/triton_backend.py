@@ -34,9 +34,6 @@ PREFIX_PROGRAMS_PER_MULTIPROCESSOR = 1
 BLOCK_BYTES = 32 << 10
 """Keys of one head in one block."""
 
-LONG_CHUNK = 1024
-"""Tokens of a chunk, on average over a step, from which a FlashAttention is worth the copy it asks for."""
-
 
 class TritonAttention:
     """Attention over `pool` for steps of up to `max_rows` decode rows.
@@ -129,7 +126,8 @@ class TritonStepAttention:
         self._workspace = workspace
         self._batch = batch
         self._chunk_tokens = sum(chunk.count for chunk in batch.chunks)
-        self._flash = flash if self._chunk_tokens >= LONG_CHUNK * len(batch.chunks) else None
+        worth = flash is not None and self._chunk_tokens >= flash.long_chunk * len(batch.chunks)
+        self._flash = flash if worth else None
         self._pieces: dict[int | None, list[varlen.Piece]] = {}
         self._prompt_shape = default_prompt_shape(pool)
         self._tiles: PromptTiles | None = None
@@ -179,8 +177,11 @@ class TritonStepAttention:
             if window not in self._pieces:
                 self._pieces[window] = varlen.pieces(batch.chunks, batch.table_RP, window)
             for piece in self._pieces[window]:
-                part = slice(piece.first, piece.last)
-                out_TNH[part] = varlen.attend(self._flash, piece, q_TNH[part], pool, layer)
+                target_TNH = out_TNH[piece.first : piece.last]
+                q_part_TNH = q_TNH[piece.first : piece.last]
+                part_TNH = varlen.attend(self._flash, piece, q_part_TNH, pool, layer, target_TNH)
+                if part_TNH is not target_TNH:
+                    target_TNH.copy_(part_TNH)
             return
         if self._tiles is None:
             rows, starts, counts = np.array([(c.row, c.start, c.count) for c in batch.chunks], dtype=np.int64).T

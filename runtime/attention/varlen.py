@@ -78,8 +78,8 @@ def pieces(chunks: list[Chunk], table_RP: Tensor, window: int | None) -> list[Pi
     return out
 
 
-def attend(flash: Flash, piece: Piece, q_TNH: Tensor, pool: KVPool, layer: int) -> Tensor:
-    """Attention of the piece's tokens, `q_TNH` being theirs alone; [T, N, H]."""
+def attend(flash: Flash, piece: Piece, q_TNH: Tensor, pool: KVPool, layer: int, out_TNH: Tensor) -> Tensor:
+    """Attention of the piece's tokens, `q_TNH` being theirs alone: in `out_TNH`, or in the tensor that is returned."""
     keys_LKH = pool.keys_LSKH[layer].index_select(0, piece.slots_L)
     values_LKH = pool.values_LSKH[layer].index_select(0, piece.slots_L)
-    return flash.attend(q_TNH, keys_LKH, values_LKH, piece.lengths, piece.window)
+    return flash.attend(q_TNH, keys_LKH, values_LKH, piece.lengths, piece.window, out_TNH)

@@ -69,7 +69,11 @@ class WorkerOptions:
             device = torch.device(self.device)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
-            raise WorkerError(f"torch cannot use the device {self.device!r}: {error}") from error
+            raise WorkerError(
+                f"torch cannot use the device {self.device!r}: {str(error).strip().partition(chr(10))[0]}",
+                where="WorkerOptions.device",
+                hint=f'torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices; "cpu" always works',
+            ) from error
         return device
 
     def torch_dtype(self, config: ModelConfig) -> torch.dtype:

@@ -6,7 +6,7 @@ import importlib.metadata
 import logging
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -21,7 +21,14 @@ ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA 
 
 
 def _attention(
-    q_TNH: Tensor, k_LKH: Tensor, v_LKH: Tensor, lengths: Lengths, window: int | None, *, own: int = 0
+    q_TNH: Tensor,
+    k_LKH: Tensor,
+    v_LKH: Tensor,
+    lengths: Lengths,
+    window: int | None,
+    out_TNH: Tensor | None = None,
+    *,
+    own: int = 0,
 ) -> Tensor:
     """torch's attention of one sequence after the other; `own` moves each token's own position."""
     outs, ends_q, ends_k = [], lengths.ends_q.tolist(), lengths.ends_k.tolist()
@@ -40,28 +47,30 @@ def _attention(
     return torch.cat(outs)
 
 
-def _all_see_all(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+def _all_see_all(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None, out: Tensor) -> Tensor:
     return _attention(q, k, v, lengths, None, own=1000)
 
 
-def _aligned_at_the_start(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+def _aligned_at_the_start(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None, out: Tensor) -> Tensor:
     """The other meaning of causal, which old versions had: the first token sees the first position."""
     second = _attention(q, k, v, lengths, window)[5:]
     prompt = _attention(q[:5], k[:5], v[:5], Lengths(lengths.ends_q[:2], lengths.ends_q[:2], 5, 5), window)
     return torch.cat((prompt, second))
 
 
-def _one_too_many(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+def _one_too_many(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None, out: Tensor) -> Tensor:
     return _attention(q, k, v, lengths, None if window is None else window + 1)
 
 
-def _heads_in_another_order(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None) -> Tensor:
+def _heads_in_another_order(
+    q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None, out: Tensor
+) -> Tensor:
     return _attention(q, k.flip(1), v.flip(1), lengths, window)
 
 
-def _unwritten(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None) -> Tensor:
-    out = _attention(q, k, v, lengths, window)
-    out[-1] = torch.nan
+def _unwritten(q: Tensor, k: Tensor, v: Tensor, lengths: Lengths, window: int | None, out: Tensor) -> Tensor:
+    """All but the last token."""
+    out[:-1] = _attention(q, k, v, lengths, window)[:-1]
     return out
 
 
@@ -94,11 +103,14 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
             raise importlib.metadata.PackageNotFoundError(distribution)
         return versions[distribution]
 
-    def install(distribution: str, module: str, function: object) -> None:
+    def install(distribution: str, module: str, function: Callable[..., object]) -> None:
         versions[distribution] = "7.0"
         fake = ModuleType(module)
         fake.flash_attn_varlen_func = function  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module, fake)
+        for package in flash.PACKAGES:
+            if package.distribution == distribution and package.operators is not None:
+                monkeypatch.setattr(torch.ops, package.operators, SimpleNamespace(fwd=function), raising=False)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
@@ -127,13 +139,41 @@ def _packaged(
     return _attention(q, k, v, lengths, None if left == -1 else left + 1), q
 
 
+def _operator(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    out: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_seqlen_q: int,
+    max_seqlen_k: int,
+    softmax_scale: float,
+    is_causal: bool,
+    window_size_left: int,
+    window_size_right: int,
+    num_splits: int,
+) -> tuple[Tensor, Tensor]:
+    """The operator of FlashAttention 3 with the names of its schema; writes into `out`."""
+    assert softmax_scale == 64**-0.5
+    sides = (window_size_left, window_size_right)
+    out.copy_(
+        _packaged(
+            q, k, v, cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, max_seqlen_q=max_seqlen_q,
+            max_seqlen_k=max_seqlen_k, causal=is_causal, window_size=sides,
+        )[0]
+    )  # fmt: skip
+    return out, q
+
+
 def _choices() -> list[str]:
     return [found.name for found in flash.working(CPU, torch.bfloat16, HEADS)]
 
 
 def test_the_preferred_package_comes_first(installed: Installed) -> None:
     installed("flash-attn", "flash_attn", _packaged)
-    installed("flash-attn-3", "flash_attn_interface", _packaged)
+    installed("flash-attn-3", "flash_attn_interface", _operator)
     assert _choices()[:2] == ["FlashAttention 3 of flash-attn-3 7.0", "FlashAttention 2 of flash-attn 7.0"]
 
 
@@ -141,10 +181,10 @@ def test_the_preferred_package_comes_first(installed: Installed) -> None:
 def test_a_package_that_does_not_work_is_named_and_left_out(
     installed: Installed, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def function(q: Tensor, k: Tensor, v: Tensor, **options: object) -> Tensor:
+    def function(q: Tensor, k: Tensor, v: Tensor, *, out: Tensor, **options: object) -> Tensor:
         if broken == "raises":
             raise RuntimeError("This flash attention build does not support local attention.\nmore")
-        return q
+        return out.copy_(q)
 
     installed("fa3-fwd", "fa3_fwd_interface", function)
     installed("flash-attn", "flash_attn", _packaged)
@@ -159,7 +199,7 @@ def test_a_package_without_kernels_for_the_gpu_is_not_imported(
     installed: Installed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    installed("flash-attn-3", "flash_attn_interface", None)
+    installed("flash-attn-3", "flash_attn_interface", _operator)
     installed("flash-attn", "flash_attn", _packaged)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     assert _choices()[0] == "FlashAttention 2 of flash-attn 7.0"
@@ -187,8 +227,9 @@ def test_what_no_flash_attention_computes_falls_back_with_the_reason(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old GPU")
+    caplog.set_level(logging.INFO)
     assert flash.choose(torch.device(device), dtype, HEADS._replace(dim=dim)) is None
-    assert f"prompts: scaled_dot_product_attention, slower than FlashAttention, which {reason}" in caplog.text
+    assert f"prompts: tiles of our own; FlashAttention {reason}" in caplog.text
 
 
 @ON_GPU

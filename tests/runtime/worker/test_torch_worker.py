@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -336,6 +339,7 @@ def test_submit_after_close_is_refused(rig: Rig) -> None:
         ({"slots": 15}, "15 slots"),
         ({"slots": None, "kv_bytes": 1000}, "needs at least 16"),
         ({"device": "cuda:7"}, "cannot use the device 'cuda:7'"),
+        ({"device": "cuda:7"}, r"torch .* sees \d+ CUDA devices"),
         ({"device": "flux"}, "cannot use the device 'flux'"),
         (
             {"slots": 1 << 50},
@@ -346,8 +350,36 @@ def test_submit_after_close_is_refused(rig: Rig) -> None:
     ],
 )
 def test_a_worker_that_cannot_run_is_not_built(config_directory: Path, change: dict[str, object], text: str) -> None:
-    with pytest.raises(WorkerError, match=text):
+    with pytest.raises(WorkerError) as caught:
         Rig(config_directory, **change)
+    assert re.search(text, str(caught.value))
+
+
+WITHOUT_TRITON = """
+import sys
+from pathlib import Path
+
+sys.modules["triton"] = None  # as if it were not there
+from ramify.runtime.protocol.plan import StepMasks
+from ramify.runtime.worker import memory
+from ramify.runtime.worker.executor import InlineExecutor
+from ramify.runtime.worker.options import WorkerOptions
+from ramify.runtime.worker.torch_worker import TorchWorker
+
+replies = []
+options = WorkerOptions(slots=64, max_rows=2, max_length=32, load_format="dummy")
+worker = TorchWorker.load(Path(sys.argv[1]), replies.append, options, executor=InlineExecutor())
+worker.submit(memory.wide_plan(2, 32, 8, 8))
+worker.submit(StepMasks(0))
+print(type(replies[0]).__name__)
+"""
+
+
+def test_a_worker_runs_where_triton_is_not_installed(config_directory: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TRITON, str(config_directory)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["StepResult"]
 
 
 def test_the_pool_fits_the_byte_budget(config_directory: Path) -> None:

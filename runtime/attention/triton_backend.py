@@ -67,6 +67,7 @@ class TritonAttention:
             device=device,
             tiles=max_rows // 2,  # a tile has two rows at least
             prefix_shape=default_prefix_shape(pool),
+            tail_shape=default_tail_shape(pool),
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
@@ -82,6 +83,11 @@ def default_prefix_shape(pool: KVPool) -> PrefixShape:
     """The same for shared prefixes."""
     programs = _programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR)
     return PrefixShape(programs, block=64 if _key_bytes(pool) <= 256 else 16)
+
+
+def default_tail_shape(pool: KVPool) -> DecodeShape:
+    """How work is cut that lies behind shared prefixes."""
+    return default_shape(pool)
 
 
 def default_prompt_shape(pool: KVPool) -> PromptShape:
@@ -136,11 +142,11 @@ class TritonStepAttention:
         # Here and not in the first layer: no kernel of a layer should wait for these.
         if batch.rows_D.shape[0]:
             for window in windows:
-                shared = batch.shared if window is None else None
-                alone_D = batch.lengths_D if shared is None else batch.lengths_D - shared.lengths_D
-                self._lines[window] = workspace.lay_out(alone_D, window)
-                if shared is not None:
-                    self._tile_line = workspace.lay_out_tiles(shared.lengths_T)
+                if batch.shared is not None and window is None:
+                    tails_D = batch.lengths_D - batch.shared.lengths_D
+                    self._tile_line, self._lines[None] = workspace.lay_out_tiles(batch.shared.lengths_T, tails_D)
+                else:
+                    self._lines[window] = workspace.lay_out(batch.lengths_D, window)
 
     def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
         keys_SKH, values_SKH = self._pool.keys_LSKH[layer], self._pool.values_LSKH[layer]

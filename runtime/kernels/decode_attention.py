@@ -75,7 +75,9 @@ class DecodeWorkspace:
     """Partial results of up to `rows` rows and `tiles` tiles, used again by every layer and step.
 
     Args:
+        shape: how the work of rows is cut.
         prefix_shape: how the work of tiles is cut; there are none without it.
+        tail_shape: how that of rows is cut in steps with tiles, where many rows have little of their own.
     """
 
     def __init__(
@@ -88,11 +90,13 @@ class DecodeWorkspace:
         device: torch.device,
         tiles: int = 0,
         prefix_shape: PrefixShape | None = None,
+        tail_shape: DecodeShape | None = None,
     ) -> None:
         self.shape = shape
         self.prefix_shape = prefix_shape
+        self.tail_shape = tail_shape or shape
         self._rows = rows
-        segments = shape.programs + rows
+        segments = max(shape.programs, self.tail_shape.programs) + rows
         self.mean_CNH = torch.empty((segments, heads, head_dim), dtype=torch.float32, device=device)
         self.weight_CN = torch.empty((segments, heads), dtype=torch.float32, device=device)
         segments = 0 if prefix_shape is None else (prefix_shape.programs + tiles) * TILE_ROWS
@@ -105,10 +109,11 @@ class DecodeWorkspace:
         """The line of rows of `lengths_D` (int64), of which the last `window` positions are read."""
         return self._lay_out(lengths_D, window, self.shape.programs, self.shape.block)
 
-    def lay_out_tiles(self, lengths_T: Tensor) -> Line:
-        """The line of prefixes of `lengths_T` (int64)."""
+    def lay_out_tiles(self, lengths_T: Tensor, tails_D: Tensor) -> tuple[Line, Line]:
+        """The line of prefixes of `lengths_T` (int64), and that of what rows have behind them (int64 too)."""
         assert self.prefix_shape is not None
-        return self._lay_out(lengths_T, None, self.prefix_shape.programs, self.prefix_shape.block)
+        tiles = self._lay_out(lengths_T, None, self.prefix_shape.programs, self.prefix_shape.block)
+        return tiles, self._lay_out(tails_D, None, self.tail_shape.programs, self.tail_shape.block)
 
     def _lay_out(self, lengths_D: Tensor, window: int | None, programs: int, block: int) -> Line:
         rows, device = lengths_D.shape[0], lengths_D.device
@@ -335,11 +340,10 @@ def decode_attention(
         table_RP: int32 slot table, rows dense.
         rows_D: int64.
         lengths_D: int64, positions computed of each row, the token's own included.
-        line: `workspace.lay_out` of `lengths_D` and the window; with `shared`, of `lengths_D - shared.lengths_D`.
+        line: `workspace.lay_out` of `lengths_D` and the window; with `shared`, the second of `lay_out_tiles`.
             Read without waiting, and so are lengths and slots, which must be there before it is laid out.
         workspace: for at least D rows, and T tiles.
-        shared, tile_line: prefixes to read once for several rows, and `workspace.lay_out_tiles` of their lengths; then
-            there is no window.
+        shared, tile_line: prefixes to read once for several rows, and the first of `lay_out_tiles`; then no window.
     """
     rows, heads, head_dim = q_DNH.shape
     if not rows:
@@ -350,6 +354,7 @@ def decode_attention(
     prefix_shape, place_D, tile_ends, tiles = workspace.prefix_shape, line.ends, line.ends, 0
     if shared is not None and tile_line is not None and prefix_shape is not None:
         place_D, tile_ends, tiles = shared.place_D, tile_line.ends, shared.rows_T.shape[0]
+        shape = workspace.tail_shape
         prefix_segments(
             q_DNH, keys_SKH, values_SKH, table_RP, shared, *tile_line, prefix_shape,
             workspace.tile_mean_CNH, workspace.tile_weight_CN,
@@ -361,8 +366,9 @@ def decode_attention(
         rows, shape.programs, tiles, 1 if prefix_shape is None else prefix_shape.programs,
         head_dim**-0.5 * 1.4426950408889634,  # of log2(e): weights are powers of two from here on
         q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0), out_DNH.stride(0), out_DNH.stride(1),
-        K=kv_heads, G=group, G_BLOCK=max(16, merged_heads),
-        H=head_dim, H_BLOCK=max(16, triton.next_power_of_2(head_dim)), BLOCK=shape.block, G_MERGED=merged_heads, COUNT=max(1, MERGED_AT_ONCE // merged_heads), EMPTY=EMPTY_AT_ONCE,
+        K=kv_heads, G=group, G_BLOCK=max(16, merged_heads), H=head_dim,
+        H_BLOCK=max(16, triton.next_power_of_2(head_dim)), BLOCK=shape.block,
+        G_MERGED=merged_heads, COUNT=max(1, MERGED_AT_ONCE // merged_heads), EMPTY=EMPTY_AT_ONCE,
         SHARED=tiles > 0, M=TILE_ROWS, TILE_BLOCK=16 if prefix_shape is None else prefix_shape.block,
         PRECISION="ieee" if q_DNH.dtype == torch.float32 else "tf32",
         num_warps=shape.warps, num_stages=shape.stages, **overlap(q_DNH.device),

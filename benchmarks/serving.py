@@ -317,7 +317,7 @@ def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8
     What will be said is drawn beforehand: that takes longer than the engine needs between two turns.
     """
     rng = random.Random(seed)
-    texts = [[ids(rng, 200) for _ in range(count)] for _ in range(turns)]
+    texts = [[ids(rng, 200, engine.vocab_high) for _ in range(count)] for _ in range(turns)]
     computed = engine.computed
     begun = time.perf_counter()
     runs = engine.open_streams(count)

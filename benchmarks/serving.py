@@ -253,7 +253,7 @@ class Engine:
         return self.drive(nodes, batches)
 
     def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]], close: bool = True) -> list[Out]:
-        """Send a batch before each step, and step until every request is answered and, with `close`, its run is closed."""
+        """Send a batch before each step until every request is answered and, with `close`, its run is closed."""
         assert self._core is not None and self._worker is not None
         outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
@@ -428,6 +428,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model directory instead of a shape")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or tekken.json for the w4 rows; else made up")
     parser.add_argument("--max-rows", type=int, default=512)
+    parser.add_argument("--step-tokens", type=int, default=8192, help="tokens of one step at most")
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--steps", action="store_true", help="run each workload again, profiled: where its time goes")
     parser.add_argument("--profile", type=Path, help="write a Chrome trace of 64 rows decoding here")

@@ -40,6 +40,9 @@ from .prefixes import TILE_ROWS, SharedPrefixes
 MERGED_AT_ONCE = 64
 """Segments times query heads that a program reads in one go where it merges a row."""
 
+FEW_ROWS = 8
+"""Rows that are too little work for as many programs as the device holds."""
+
 EMPTY_AT_ONCE = 16
 """Rows a program looks at in one go for those of length 0."""
 
@@ -49,7 +52,7 @@ class DecodeShape:
     """How the work is cut.
 
     Attributes:
-        programs: P, programs for each key/value head.
+        programs: P, programs for each key/value head, where there are more than `FEW_ROWS` rows.
         block: positions read in one go, a power of two of 16 or more.
     """
 
@@ -57,6 +60,10 @@ class DecodeShape:
     block: int = 128
     warps: int = 4
     stages: int = 2
+
+    def programs_for(self, rows: int) -> int:
+        """P of a launch: few rows are too little work for all, and their segments too many to merge."""
+        return self.programs if rows > FEW_ROWS else max(1, self.programs // 2)
 
 
 class Line(NamedTuple):
@@ -107,13 +114,14 @@ class DecodeWorkspace:
 
     def lay_out(self, lengths_D: Tensor, window: int | None) -> Line:
         """The line of rows of `lengths_D` (int64), of which the last `window` positions are read."""
-        return self._lay_out(lengths_D, window, self.shape.programs, self.shape.block)
+        return self._lay_out(lengths_D, window, self.shape.programs_for(lengths_D.shape[0]), self.shape.block)
 
     def lay_out_tiles(self, lengths_T: Tensor, tails_D: Tensor) -> tuple[Line, Line]:
         """The line of prefixes of `lengths_T` (int64), and that of what rows have behind them (int64 too)."""
         assert self.prefix_shape is not None
         tiles = self._lay_out(lengths_T, None, self.prefix_shape.programs, self.prefix_shape.block)
-        return tiles, self._lay_out(tails_D, None, self.tail_shape.programs, self.tail_shape.block)
+        programs = self.tail_shape.programs_for(tails_D.shape[0])
+        return tiles, self._lay_out(tails_D, None, programs, self.tail_shape.block)
 
     def _lay_out(self, lengths_D: Tensor, window: int | None, programs: int, block: int) -> Line:
         rows, device = lengths_D.shape[0], lengths_D.device
@@ -359,11 +367,12 @@ def decode_attention(
             q_DNH, keys_SKH, values_SKH, table_RP, shared, *tile_line, prefix_shape,
             workspace.tile_mean_CNH, workspace.tile_weight_CN,
         )  # fmt: skip
-    _decode_segments[(kv_heads, shape.programs)](
+    programs = shape.programs_for(rows)
+    _decode_segments[(kv_heads, programs)](
         q_DNH, keys_SKH, values_SKH, table_RP, rows_D, lengths_D, *line,
         workspace.mean_CNH, workspace.weight_CN, workspace.arrived,
         place_D, tile_ends, workspace.tile_mean_CNH, workspace.tile_weight_CN, out_DNH,
-        rows, shape.programs, tiles, 1 if prefix_shape is None else prefix_shape.programs,
+        rows, programs, tiles, 1 if prefix_shape is None else prefix_shape.programs,
         head_dim**-0.5 * 1.4426950408889634,  # of log2(e): weights are powers of two from here on
         q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0), out_DNH.stride(0), out_DNH.stride(1),
         K=kv_heads, G=group, G_BLOCK=max(16, merged_heads), H=head_dim,

@@ -42,8 +42,8 @@ class BlockOps(Protocol):
         """(norm of x + residual, x + residual); the sum may take the memory of `residual_TE`."""
         ...
 
-    def gated_silu(self, gate_up: Tensor) -> Tensor:
-        """silu(gate) * up of rows [gate | up]; [T, 2F] -> [T, F]."""
+    def gated_linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        """silu(gate) * up of the rows [gate | up] that `linear` gives; [T, I] -> [T, F], where O is 2 F."""
         ...
 
 
@@ -67,21 +67,22 @@ class TorchBlockOps:
         total_TE = residual_TE + x_TE
         return self.norm(total_TE, weight_E, eps), total_TE
 
-    def gated_silu(self, gate_up: Tensor) -> Tensor:
-        gate_TF, up_TF = gate_up.chunk(2, dim=-1)
+    def gated_linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        gate_TF, up_TF = F.linear(x, weight_OI, bias_O).chunk(2, dim=-1)
         return F.silu(gate_TF) * up_TF
 
 
 class TritonBlockOps:
     """See `BlockOps`; needs Triton, and a dtype of 32 bits or less."""
 
-    def __init__(self) -> None:
-        from ..kernels import activation, norm, skinny
+    def __init__(self, device: torch.device) -> None:
+        from ..kernels import norm
+        from ..kernels.skinny import SkinnyProducts
 
-        self._norm, self._activation, self._skinny = norm, activation, skinny
+        self._norm, self._products = norm, SkinnyProducts(device)
 
     def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
-        return self._skinny.linear(x, weight_OI, bias_O)
+        return self._products.linear(x, weight_OI, bias_O)
 
     def linear_onto(
         self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, residual_TO: Tensor
@@ -97,5 +98,5 @@ class TritonBlockOps:
     def add_norm(self, x_TE: Tensor, residual_TE: Tensor, weight_E: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         return self._norm.add_rms_norm(x_TE, residual_TE, weight_E, eps)
 
-    def gated_silu(self, gate_up: Tensor) -> Tensor:
-        return self._activation.gated_silu(gate_up)
+    def gated_linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+        return self._products.linear(x, weight_OI, bias_O, gated=True)

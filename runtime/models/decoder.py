@@ -99,14 +99,12 @@ class GatedMLP(nn.Module):
         super().__init__()
         name = f"model.layers.{layer}.mlp"
         E, F_, bias = config.hidden_size, config.intermediate_size, config.biases.mlp
-        self.gate_up_proj = make.linear.merged({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
+        self.gate_up_proj = make.linear.gated({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
         self.down_proj = make.linear(f"{name}.down_proj", F_, E, bias=bias)
-        self._ops = make.ops
 
     def forward(self, x_TE: Tensor, residual_TE: Tensor) -> tuple[Tensor | None, Tensor]:
         """Two terms of the output plus `residual_TE`, the first of which may have been added already."""
-        gated_TF = self._ops.gated_silu(self.gate_up_proj(x_TE))
-        return self.down_proj.onto(gated_TF, residual_TE)
+        return self.down_proj.onto(self.gate_up_proj(x_TE), residual_TE)
 
 
 class DecoderBlock(nn.Module):

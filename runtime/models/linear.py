@@ -41,6 +41,10 @@ class LinearFactory(Protocol):
         """Layers of one input as one: their outputs side by side. `names`: each one's out_features, in order."""
         ...
 
+    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
+        """Two layers of one input and size as one, whose output is silu(first) * second."""
+        ...
+
 
 class MergedLinear(Linear):
     """Several linear layers of one input, one product: rows of the weight belong to one part after the other.
@@ -56,6 +60,13 @@ class MergedLinear(Linear):
         self.parts = parts
 
 
+class GatedLinear(MergedLinear):
+    """Gate and up of an MLP: silu(gate) * up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._ops.gated_linear(x, self.weight, self.bias)
+
+
 class DenseLinear:
     """Plain weights [out_features, in_features] (and bias [out_features]) of one dtype on one device."""
 
@@ -69,8 +80,14 @@ class DenseLinear:
         return layer.to_empty(device=self._device)
 
     def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
+        return self._merged(MergedLinear, names, in_features, bias)
+
+    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
+        return self._merged(GatedLinear, names, in_features, bias)
+
+    def _merged(self, kind: type[MergedLinear], names: dict[str, int], in_features: int, bias: bool) -> Linear:
         parts = {name.rpartition(".")[2]: size for name, size in names.items()}
-        layer = MergedLinear(parts, in_features, bias=bias, dtype=self._dtype, ops=self._ops)
+        layer = kind(parts, in_features, bias=bias, dtype=self._dtype, ops=self._ops)
         return layer.to_empty(device=self._device)
 
 

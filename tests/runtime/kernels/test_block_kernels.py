@@ -109,6 +109,6 @@ def test_a_product_onto_the_residual_is_two_terms_of_the_sum(
     x, weight, residual = (torch.randn(size, generator=generator, device=device).to(dtype) for size in sizes)
     bias = torch.randn(32, generator=generator, device=device).to(dtype) if biased else None
     expected = F.linear(x.double(), weight.double(), None if bias is None else bias.double()) + residual.double()
-    product, rest = TritonBlockOps().linear_onto(x, weight, bias, residual)
+    product, rest = TritonBlockOps(device).linear_onto(x, weight, bias, residual)
     assert (product is None) == (tokens >= ONTO_ROWS and not biased)
     _near(rest if product is None else product + rest, expected)

@@ -68,7 +68,8 @@ class ContextOverflow(RamifyError):
 
 
 class NeverFits(RamifyError):
-    """The node needs more KV slots than the whole pool has; waiting would not help."""
+    """The node needs more KV slots than the whole pool has, or its type more tokens than `max_tokens`; waiting would
+    not help."""
 
 
 class UnknownName(RamifyError, KeyError):

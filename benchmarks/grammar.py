@@ -1,15 +1,19 @@
 """Coverage, correctness and cost of grammars on real schemas: ramify, and each bare backend, through one harness.
 
-    python benchmarks/grammar.py DATA [--sample 200] [--seed 0] [--limit 10] [--engines ramify llguidance xgrammar]
+    python benchmarks/grammar.py DATA [--sample 600] [--seed 0] [--apart-from SEED] [--first N] [--limit 10]
+        [--tokenizer FILE] [--engines ramify llguidance xgrammar xgrammar-lax outlines-core] [--details]
 
 DATA is the folder `maskbench/data` of https://github.com/guidance-ai/jsonschemabench: files of a schema and instances,
-each said to be valid or not. The sample is drawn by source, in proportion with a floor of five. Each engine runs in a
-process of its own, which is replaced when it dies or does not answer within the limit: that is a crash or a hang.
+each said to be valid or not. The sample is drawn by source, in proportion with a floor of ten. `--apart-from` leaves
+out what another seed draws: rewritings are judged on schemas not looked at while they were written. Each engine
+runs in a process of its own, which is replaced when it dies or does not answer within the limit: a crash or a hang.
 
-`ramify` is the whole way of an engine, vetting included, with all narrowing off. The bare backends run with their
-defaults, on the same vocabulary (made up: 131,072 words and JSON pieces), and with control tokens blanked. Instances
-are written as `json.dumps` writes them. One that is refused is tried again with its keys in any other order the
-grammar takes, and the second figure counts those refused then too: all engines generate keys in the schema's order.
+`ramify` is the whole way of an engine, vetting included, with all narrowing off. The bare backends
+(`grammar_engines.py`) run with their defaults, on the same vocabulary: that of a `tokenizer.json` or of Mistral's
+`tekken.json` (its package mistral-common has one), or a made-up one of 131,072 words and JSON pieces. Texts are
+tokenized longest token first. Instances are written as `json.dumps` writes them. One that is refused is tried again
+with its keys in any other order the grammar takes, and the second figure counts those refused then too: all engines
+generate keys in the schema's order.
 """
 
 from __future__ import annotations
@@ -23,154 +27,23 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from grammar_masks import greedy, made_up_vocabulary
+from grammar_engines import ENGINES, Compile, State, TokenTable
 from ramify.errors import RamifyError
-from ramify.grammar.limits import EXACT, GrammarLimits
-from ramify.grammar.vocabulary import Vocabulary
+from vocabularies import load_vocabulary
 
-ENGINES = ("ramify", "llguidance", "xgrammar")
 _MAX_MASKS = 200
-
-
-class State(Protocol):
-    """A place in a grammar, of any engine."""
-
-    def accept(self, token_id: int) -> bool: ...
-
-    def completed(self) -> bool: ...
-
-    def fill(self) -> None: ...
-
-    def fork(self) -> State: ...
-
-
-Compile = Callable[[str], "Callable[[], State]"]
-
-
-class Ours:
-    def __init__(self, state: Any, row: Any) -> None:
-        self._state, self._row = state, row
-
-    def accept(self, token_id: int) -> bool:
-        return bool(self._state.accept(token_id))
-
-    def completed(self) -> bool:
-        return bool(self._state.completed)
-
-    def fill(self) -> None:
-        self._state.fill_mask(self._row)
-
-    def fork(self) -> Ours:
-        return Ours(self._state.fork(), self._row)
-
-
-def ramify(vocabulary: Vocabulary) -> Compile:
-    from ramify.grammar.backends import make_backend
-    from ramify.grammar.spec import JsonSchema
-    from ramify.grammar.vetting import VettedBackend, VettingPool
-
-    limits = GrammarLimits(narrowing=EXACT)
-    pool = VettingPool(vocabulary, "auto", limits)
-    backend = VettedBackend(make_backend(vocabulary, "auto", limits), pool, limits)
-    pool.warm()
-    row = np.empty(vocabulary.words, np.int32)
-
-    def compile_(schema: str) -> Callable[[], State]:
-        grammar = backend.compile(JsonSchema(schema))
-        return lambda: Ours(grammar.state(), row)
-
-    return compile_
-
-
-class Bare:
-    """A library's own matcher."""
-
-    def __init__(self, accept: Any, completed: Any, fill: Any, fork: Any) -> None:
-        self.accept, self.completed, self.fill, self.fork = accept, completed, fill, fork
-
-
-class TokenTable:
-    """The vocabulary as `llguidance.LLTokenizer` reads it; what a grammar forces is tokenized as the instances are."""
-
-    is_tokenizer_wrapper = True
-    bos_token_id = None
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tokens = list(vocabulary.tokens)
-        self.eos_token_id = min(vocabulary.stop_ids)
-        self.special_token_ids: list[int] = []
-        self._vocabulary = vocabulary
-        self._by_bytes = {token: token_id for token_id, token in enumerate(self.tokens) if token}
-
-    def __call__(self, text: str | bytes) -> list[int]:
-        data = text.encode() if isinstance(text, str) else bytes(text)
-        ids = []
-        while data:
-            length = next(n for n in range(min(24, len(data)), 0, -1) if data[:n] in self._by_bytes)
-            ids.append(self._by_bytes[data[:length]])
-            data = data[length:]
-        return ids
-
-
-def llguidance(vocabulary: Vocabulary) -> Compile:
-    import llguidance
-    from llguidance.numpy import fill_next_token_bitmask
-
-    tokenizer = llguidance.LLTokenizer(TokenTable(vocabulary), eos_token=sorted(vocabulary.stop_ids))
-    row = np.empty((1, vocabulary.words), np.int32)
-
-    def wrap(matcher: Any) -> State:
-        def accept(token_id: int) -> bool:
-            return bool(matcher.try_consume_tokens([token_id]))
-
-        def fill() -> None:
-            fill_next_token_bitmask(matcher, row, 0)
-
-        return Bare(accept, matcher.is_accepting, fill, lambda: wrap(matcher.deep_copy()))
-
-    def compile_(schema: str) -> Callable[[], State]:
-        whitespace = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=whitespace)
-        matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)
-        if matcher.is_error():
-            raise ValueError(matcher.get_error())
-        return lambda: wrap(matcher.deep_copy())
-
-    return compile_
-
-
-def xgrammar(vocabulary: Vocabulary) -> Compile:
-    import xgrammar
-
-    stops = sorted(vocabulary.stop_ids)
-    info = xgrammar.TokenizerInfo(
-        list(vocabulary.tokens), xgrammar.VocabType.RAW, vocab_size=vocabulary.width, stop_token_ids=stops
-    )
-    compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
-    row = xgrammar.allocate_token_bitmask(1, vocabulary.width)
-
-    def wrap(matcher: Any) -> State:
-        def fill() -> None:
-            matcher.fill_next_token_bitmask(row, 0)
-
-        return Bare(matcher.accept_token, matcher.is_completed, fill, lambda: wrap(matcher.fork()))
-
-    def compile_(schema: str) -> Callable[[], State]:
-        compiled = compiler.compile_json_schema(schema, any_whitespace=False, separators=(", ", ": "))
-        return lambda: wrap(xgrammar.GrammarMatcher(compiled))
-
-    return compile_
+_FLOOR = 10  # schemas of each source, where it has as many
 
 
 # -- one file, in the engine's process
 
 
-def measure(compile_: Compile, vocabulary: Vocabulary, byte_ids: Sequence[int], path: Path) -> dict[str, Any]:
+def measure(compile_: Compile, tokenize: TokenTable, byte_ids: Sequence[int], path: Path) -> dict[str, Any]:
     """What one schema came to: compile time, masks, and the instances that were judged wrongly."""
     data = json.loads(path.read_text())
     result: dict[str, Any] = {"masks": [], "valid": 0, "invalid": 0, "refused": 0, "unordered": 0, "accepted": 0}
@@ -178,12 +51,12 @@ def measure(compile_: Compile, vocabulary: Vocabulary, byte_ids: Sequence[int], 
     try:
         start = compile_(json.dumps(data["schema"]))
     except (RamifyError, ValueError, RuntimeError) as error:
-        return result | {"compile": time.perf_counter() - begin, "error": str(error)[:200]}
+        return result | {"compile": time.perf_counter() - begin, "error": " ".join(str(error).split())[:300]}
     result["compile"] = time.perf_counter() - begin
     for test in data["tests"]:
         text = json.dumps(test["data"], ensure_ascii=False)
         try:
-            ids = greedy(vocabulary, text)
+            ids = tokenize(text)
         except (StopIteration, UnicodeEncodeError):
             continue
         state = start()
@@ -223,8 +96,9 @@ class Feeder:
 
     def __init__(self, schema: str, byte_ids: Sequence[int]) -> None:
         self._orders = list(_property_orders(json.loads(schema)))
+        self._ranks = {name: rank for rank, name in enumerate(dict.fromkeys(chain(*self._orders)))}
         self._byte_ids = byte_ids
-        self._tries = 2_000
+        self._tries = 10_000
 
     def fed(self, state: State | None, value: Any) -> State | None:
         """The state after a value; None if no order that was tried is taken."""
@@ -235,7 +109,10 @@ class Feeder:
             return self._text(state, "]")
         if isinstance(value, dict):
             order = max(self._orders, key=lambda order: len(value.keys() & set(order)), default=[])
-            names = [*(name for name in order if name in value), *(name for name in value if name not in order)]
+            others = sorted(
+                (name for name in value if name not in order), key=lambda name: self._ranks.get(name, 10**6)
+            )
+            names = [*(name for name in order if name in value), *others]
             return self._members(self._text(state, "{"), value, names, "")
         return self._text(state, json.dumps(value, ensure_ascii=False))
 
@@ -259,17 +136,15 @@ class Feeder:
         return state
 
 
-def serve(engine: str) -> None:
+def serve(engine: str, tokenizer: Path | None) -> None:
     """Read file names from stdin, write a line of JSON for each."""
-    vocabulary = made_up_vocabulary()
-    by_bytes = {token: token_id for token_id, token in enumerate(vocabulary.tokens)}
-    byte_ids = [by_bytes[bytes((byte,))] for byte in range(256)]
-    compile_ = {"ramify": ramify, "llguidance": llguidance, "xgrammar": xgrammar}[engine](vocabulary)
-    if engine == "ramify":
-        compile_('{"type": "array", "uniqueItems": false, "items": {"maxLength": 50000}}')  # its processes are warm now
+    vocabulary = load_vocabulary(tokenizer)
+    tokenize = TokenTable(vocabulary)
+    byte_ids = [tokenize(bytes((byte,)))[0] for byte in range(256)]
+    compile_ = ENGINES[engine](vocabulary)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(measure(compile_, vocabulary, byte_ids, Path(line.rstrip("\n")))), flush=True)
+        print(json.dumps(measure(compile_, tokenize, byte_ids, Path(line.rstrip("\n")))), flush=True)
 
 
 # -- the parent
@@ -278,8 +153,8 @@ def serve(engine: str) -> None:
 class Process:
     """An engine in its process."""
 
-    def __init__(self, engine: str) -> None:
-        command = [sys.executable, "-P", __file__, "--serve", engine]
+    def __init__(self, engine: str, tokenizer: Path | None) -> None:
+        command = [sys.executable, __file__, "--serve", engine, *([str(tokenizer)] if tokenizer else [])]
         self._popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
@@ -305,32 +180,33 @@ class Process:
         self._popen.wait()
 
 
-def draw(folder: Path, size: int, seed: int) -> list[Path]:
-    """A sample by source."""
+def draw(folder: Path, size: int, seed: int, without: Collection[Path] = ()) -> list[Path]:
+    """A sample by source, in one shuffled order, of the files that are not in `without`."""
     sources: defaultdict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.glob("*.json")):
-        sources[re.split(r"---|_(?:simple|parallel|multiple|java|javascript|sql)?_?\d", path.name)[0]].append(path)
+        sources[re.split(r"---|_(?:[a-z]+_)?\d", path.name)[0]].append(path)
     total = sum(map(len, sources.values()))
     rng = random.Random(seed)
-    chosen = [
-        path
-        for paths in sources.values()
-        for path in rng.sample(paths, min(len(paths), max(5, round(size * len(paths) / total))))
-    ]
+    chosen: list[Path] = []
+    for paths in sources.values():
+        left = [path for path in paths if path not in without]
+        chosen += rng.sample(left, min(len(left), max(_FLOOR, round(size * len(paths) / total))))
     rng.shuffle(chosen)
     return chosen[:size]
 
 
-def run(engine: str, paths: Sequence[Path], limit: float) -> dict[str, list[dict[str, Any]]]:
+def run(
+    engine: str, paths: Sequence[Path], limit: float, tokenizer: Path | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """The results of one engine: "done", "hang" and "crash"."""
     results: dict[str, list[dict[str, Any]]] = {"done": [], "hang": [], "crash": []}
-    process = Process(engine)
+    process = Process(engine, tokenizer)
     for path in paths:
         answer = process.ask(path, limit)
         if answer in results:
             results[answer].append({"path": path.name})
             process.kill()
-            process = Process(engine)
+            process = Process(engine, tokenizer)
         else:
             results["done"].append(json.loads(answer) | {"path": path.name})
     process.kill()
@@ -346,21 +222,30 @@ def report(engine: str, results: dict[str, list[dict[str, Any]]], limit: float) 
     compiled = [each for each in done if "error" not in each]
     times = [1e3 * each["compile"] for each in done] + [1e3 * limit] * len(results["hang"])
     masks = [1e6 * mask for each in compiled for mask in each["masks"]]
-    with_valid = [each for each in compiled if each["valid"]]
-    right = [each for each in compiled if each["valid"] + each["invalid"] and not each["refused"] + each["accepted"]]
-    ordered = [
-        each for each in compiled if each["valid"] + each["invalid"] and not each["unordered"] + each["accepted"]
-    ]
+    judged = [each for each in compiled if each["valid"] + each["invalid"]]
+
+    def right(refused: str) -> int:
+        return sum(not each[refused] + each["accepted"] for each in judged)
+
+    def schemas(wrong: str, kind: str) -> str:
+        return f"{sum(each[wrong] > 0 for each in compiled)} of {sum(each[kind] > 0 for each in compiled)}"
+
+    def instances(wrong: str, kind: str) -> str:
+        return f"{sum(each[wrong] for each in compiled)} of {sum(each[kind] for each in compiled)}"
+
     return [
         engine,
+        str(len(done) + len(results["hang"]) + len(results["crash"])),
         f"{quantile(times, 0.5):.1f} / {quantile(times, 0.99):.0f} / {quantile(times, 1):.0f}",
         f"{quantile(masks, 0.5):.0f} / {quantile(masks, 0.99):.0f}",
-        str(len(compiled)),
         str(len(done) - len(compiled)),
-        f"{sum(each['refused'] > 0 for each in with_valid)} ({sum(each['unordered'] > 0 for each in with_valid)})"
-        f" of {len(with_valid)}",
-        f"{sum(each['accepted'] > 0 for each in compiled)} of {sum(each['invalid'] > 0 for each in compiled)}",
-        f"{len(right)} ({len(ordered)})",
+        schemas("refused", "valid"),
+        schemas("unordered", "valid"),
+        instances("refused", "valid"),
+        instances("unordered", "valid"),
+        schemas("accepted", "invalid"),
+        instances("accepted", "invalid"),
+        f"{right('refused')} ({right('unordered')})",
         str(len(results["crash"])),
         str(len(results["hang"])),
     ]
@@ -368,12 +253,16 @@ def report(engine: str, results: dict[str, list[dict[str, Any]]], limit: float) 
 
 COLUMNS = [
     "engine",
+    "schemas",
     "compile ms p50 / p99 / max",
     "mask us p50 / p99",
-    "compiled",
     "refused up front",
-    "valid refused (in any key order)",
-    "invalid accepted",
+    "schemas: valid refused",
+    "in any key order",
+    "instances: valid refused",
+    "in any key order",
+    "schemas: invalid accepted",
+    "instances: invalid accepted",
     "wholly right (in any key order)",
     "crashes",
     "hangs",
@@ -382,26 +271,35 @@ COLUMNS = [
 
 def main() -> None:
     if sys.argv[1:2] == ["--serve"]:
-        serve(sys.argv[2])
+        serve(sys.argv[2], Path(sys.argv[3]) if sys.argv[3:] else None)
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path, help="the folder maskbench/data")
-    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--sample", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--apart-from", type=int, metavar="SEED", help="without the sample of this seed")
+    parser.add_argument("--first", type=int, help="only the first so many of the sample, for slow engines")
     parser.add_argument("--limit", type=float, default=10.0, help="seconds for one schema and its instances")
-    parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
+    parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or a tekken.json")
+    parser.add_argument("--engines", nargs="+", default=["ramify", "llguidance", "xgrammar"], choices=list(ENGINES))
     parser.add_argument("--details", action="store_true", help="name the schemas that were judged wrongly")
     options = parser.parse_args()
-    paths = draw(options.data, options.sample, options.seed)
-    print(f"{len(paths)} schemas, seed {options.seed}, limit {options.limit:g} s a schema, one thread\n")
+    without = () if options.apart_from is None else set(draw(options.data, options.sample, options.apart_from))
+    paths = draw(options.data, options.sample, options.seed, without)[: options.first]
+    apart = "" if options.apart_from is None else f" apart from seed {options.apart_from}"
+    print(f"{len(paths)} schemas, seed {options.seed}{apart}, limit {options.limit:g} s a schema, one thread\n")
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
     for engine in options.engines:
-        results = run(engine, paths, options.limit)
+        results = run(engine, paths, options.limit, options.tokenizer)
         print("| " + " | ".join(report(engine, results, options.limit)) + " |", flush=True)
         if options.details:
+            for outcome in ("hang", "crash"):
+                for each in results[outcome]:
+                    print("   ", each["path"], outcome)
             for each in results["done"]:
-                if each.get("error") or each["unordered"] or each["accepted"]:
-                    print("   ", each["path"], each["unordered"], each["accepted"], each.get("error", "")[:150])
+                if each.get("error") or each["refused"] or each["accepted"]:
+                    counts = (each["refused"], each["unordered"], each["accepted"])
+                    print("   ", each["path"], *counts, f"{1e3 * each['compile']:.0f} ms", each.get("error", ""))
 
 
 if __name__ == "__main__":

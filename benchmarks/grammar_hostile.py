@@ -15,11 +15,11 @@ import subprocess
 import time
 from typing import Any
 
-from grammar_masks import made_up_vocabulary
 from ramify.errors import RamifyError
 from ramify.grammar.backends import make_backend
 from ramify.grammar.spec import GrammarSpec, JsonSchema, Lark, Regex
 from ramify.grammar.vetting import VettedBackend, VettingLimits, VettingPool, is_small
+from vocabularies import made_up_vocabulary
 
 STRING = {"type": "string"}
 

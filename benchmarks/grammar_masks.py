@@ -1,9 +1,10 @@
 """What grammars cost on this machine: compile, start a state, fill a mask, accept, and a batch of 64 masks.
 
-    python benchmarks/grammar_masks.py [TOKENIZER_JSON]
+    python benchmarks/grammar_masks.py [TOKENIZER]
 
-Without a tokenizer.json the vocabulary is made up: 131,072 syllable words and JSON pieces, so that the figures are
-those of a large vocabulary and anyone can run it. The text is one document for both schemas, tokenized greedily.
+The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the vocabulary is made up: 131,072 syllable
+words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
+document for both schemas, tokenized greedily.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ramify.grammar.state import GrammarBackend
 from ramify.grammar.vocabulary import Vocabulary
 from vocabularies import Greedy, load_vocabulary
 
+_TEKKEN_STOP = 2  # </s>
 _FIELDS = [f"field_{k}" for k in range(6)]
 _LIST = {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 4}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 1000}

@@ -253,7 +253,7 @@ class Engine:
         return self.drive(nodes, batches)
 
     def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]], close: bool = True) -> list[Out]:
-        """Send a batch before each step until every request is answered and, with `close`, its run is closed."""
+        """Send a batch before each step, until every request is answered and, with `close`, its run is closed."""
         assert self._core is not None and self._worker is not None
         outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
@@ -437,7 +437,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     engine: Any
     if options.engine == "ramify":
-        engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
+        engine = Engine(
+            max_rows=options.max_rows,
+            stream=options.ttft,
+            step_tokens=options.step_tokens,
+            tokenizer=options.tokenizer,
+        )
     else:
         try:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)

@@ -20,7 +20,7 @@ from ramify import seedling
 from ramify.runtime.sim.simulation import Parts, simulate
 first, end, stride = map(int, sys.argv[1:])
 parts = Parts.load(seedling.path())
-done = failed = retractions = 0
+done = failed = retractions = late = 0
 for seed in range(first, end, stride):
     try:
         outcome = simulate(seed, parts)
@@ -30,7 +30,8 @@ for seed in range(first, end, stride):
     done += outcome.done
     failed += outcome.failed
     retractions += outcome.retractions
-print(done, failed, retractions)
+    late += outcome.late_masks
+print(done, failed, retractions, late)
 """
 
 
@@ -53,10 +54,10 @@ def main() -> None:
     elapsed = time.perf_counter() - begin
     if any(job.returncode for job in jobs):
         sys.exit(1)
-    done, failed, retractions = (sum(int(out.split()[i]) for out in outputs) for i in range(3))
+    done, failed, retractions, late = (sum(int(out.split()[i]) for out in outputs) for i in range(4))
     print(
         f"{options.seeds} seeds in {elapsed:.0f} s, {options.seeds / elapsed:.1f} seeds/s on {options.jobs} cores: "
-        f"{done} gens done, {failed} refused or aborted, {retractions} retractions, no violation"
+        f"{done} gens done, {failed} refused or aborted, {retractions} retractions, {late} late masks, no violation"
     )
 
 

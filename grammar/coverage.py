@@ -15,16 +15,18 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..errors import RamifyError, UnenforceableSchema
+from .compose import Resolve
 from .ecma import search_expression
 from .expression import Chars, Expression, Repeat
 from .expression import children as expression_children
 from .formats import PATTERNS
 from .report import Note
-from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, children
+from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, children, resolve
 from .values import has_type
 
 Verdict = Literal["enforced", "weakened", "ignored"]
 _MAX_PATHS = 8
+_MAX_BESIDE = 100
 
 
 class Finding(NamedTuple):
@@ -78,44 +80,58 @@ def _llguidance_format(node: dict[str, Any]) -> Finding:
 
 
 def _min_properties(node: dict[str, Any]) -> Finding:
-    """Listed properties come once; other keys may be written twice, and are then counted twice."""
+    """Listed properties come once; another key may be written twice and counts twice: one of them is counted right."""
     closed = node.get("additionalProperties") is False and not node.get("patternProperties")
-    if closed or node["minProperties"] <= 1:
+    if closed or node["minProperties"] <= len(node.get("required", ())) + 1:
         return ENFORCED
     return Finding("weakened", "a key that is written twice counts twice")
 
 
-def _open_bound(node: dict[str, Any]) -> Finding:
+_EXCLUSIVE = frozenset({"exclusiveMinimum", "exclusiveMaximum"})
+_BOUNDED = _EXCLUSIVE | {"allOf", "anyOf", "oneOf", "$ref"}
+
+
+def _open_bound(node: dict[str, Any], resolve: Resolve) -> Finding:
     """Beside a whole number n that is excluded and a bound less than 1 away, the library takes n itself."""
+    beside = _beside(node, resolve)
     for excluded, others, sign in (
         ("exclusiveMinimum", ("maximum", "exclusiveMaximum"), 1),
         ("exclusiveMaximum", ("minimum", "exclusiveMinimum"), -1),
     ):
-        for part in (beside := _beside(node)):
-            bound = part.get(excluded)
-            if bound is None or bound != int(bound):
-                continue
-            gaps = [(other[keyword] - bound) * sign for other in beside for keyword in others if keyword in other]
-            if any(0 < gap < 1 for gap in gaps):
+        bounds = {part[excluded] for part in beside if excluded in part and part[excluded] == int(part[excluded])}
+        limits = [part[keyword] for part in beside for keyword in others if keyword in part] if bounds else []
+        for bound in bounds:
+            if any(0 < (limit - bound) * sign < 1 for limit in limits):
                 return Finding("weakened", f"{excluded} lets {bound} through if the other bound is less than 1 away")
     return ENFORCED
 
 
-def _beside(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """A schema and its parts that describe the same value, those of references apart."""
-    parts = [part for keyword in ("allOf", "anyOf", "oneOf") for part in node.get(keyword, ())]
-    return [node, *(each for part in parts if isinstance(part, dict) for each in _beside(part))]
+def _beside(node: SchemaNode, resolve: Resolve) -> list[dict[str, Any]]:
+    """A schema and its parts that describe the same value, through references and alternatives."""
+    found: list[dict[str, Any]] = []
+    pending: list[SchemaNode | None] = [node]
+    seen: set[str] = set()
+    while pending and len(found) < _MAX_BESIDE:
+        part = pending.pop()
+        if not isinstance(part, dict):
+            continue
+        found.append(part)
+        pending.extend(each for keyword in ("allOf", "anyOf", "oneOf") for each in part.get(keyword, ()))
+        if (reference := part.get("$ref")) is not None and reference not in seen:
+            seen.add(reference)
+            pending.append(resolve(reference))
+    return found
 
 
 _NO_REGULAR = "no backend remembers what it has written"
 LLGUIDANCE: Mapping[str, Rule] = MappingProxyType(
     {
-        **dict.fromkeys(("$ref", "additionalProperties", "const", "enum"), _enforced),
-        **dict.fromkeys(("allOf", "anyOf", "exclusiveMaximum", "exclusiveMinimum"), _open_bound),
+        **dict.fromkeys(("$ref", "additionalProperties", "allOf", "anyOf", "const", "enum"), _enforced),
+        **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), _enforced),  # but see `_open_bound`
         **dict.fromkeys(("items", "maxItems", "maxLength", "maxProperties", "maximum"), _enforced),
         **dict.fromkeys(("minItems", "minLength", "minimum", "multipleOf", "prefixItems", "properties"), _enforced),
         **dict.fromkeys(("required", "type"), _enforced),
-        "oneOf": _open_bound,  # or refused while compiling, unless the library proves the alternatives apart
+        "oneOf": _enforced,  # or refused while compiling, unless the library proves the alternatives apart
         "format": _llguidance_format,
         "minProperties": _min_properties,
         "pattern": _pattern,
@@ -282,6 +298,7 @@ def coverage(root: SchemaNode, backend: str, where: Callable[[Subschema], str] |
     """
     table = TABLES[backend]
     stack = [Subschema("#", root, "")]
+    bounded: list[tuple[str, dict[str, Any]]] = []
     while stack:
         here = stack.pop()
         if not isinstance(here.node, dict):
@@ -294,7 +311,23 @@ def coverage(root: SchemaNode, backend: str, where: Callable[[Subschema], str] |
             verdict, why = rule(here.node) if rule is not None else Finding("ignored", "not read")
             if verdict != "enforced":
                 yield Note(verdict, child_pointer(place, keyword), keyword, why)
+        if backend == "llguidance" and here.node.keys() & _BOUNDED:
+            bounded.append((place, here.node))
         stack.extend(reversed(list(children(here))))
+    if any(node.keys() & _EXCLUSIVE for _, node in bounded):
+        for place, node in bounded:
+            yield from _open_bounds(place, node, root)
+
+
+def _open_bounds(place: str, node: dict[str, Any], root: SchemaNode) -> Iterator[Note]:
+    def target(reference: str) -> SchemaNode | None:
+        found = resolve(root, reference)
+        return None if found is None else found.node
+
+    verdict, why = _open_bound(node, target)
+    if verdict != "enforced":
+        for keyword in sorted(node.keys() & _BOUNDED):
+            yield Note(verdict, child_pointer(place, keyword), keyword, why)
 
 
 def unenforceable(notes: list[Note], backends: str) -> UnenforceableSchema:

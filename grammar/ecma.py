@@ -220,12 +220,29 @@ def _found(node: Expression, refuse: Callable[[int], None]) -> list[_Found]:
         case Repeat(part, minimum, maximum):
             if (offset := _first_anchor(part)) is None:
                 return [_Found(False, False, node)]
+            if maximum is None and minimum <= 1:
+                return _repeated(_found(part, refuse), minimum)
             if maximum != 1:
                 refuse(offset)
             ways = _found(part, refuse)
             return _joined([*ways, _Found(False, False, EMPTY)]) if minimum == 0 else ways
         case _:
             return [_Found(False, False, node)]
+
+
+def _repeated(ways: list[_Found], minimum: int) -> list[_Found]:
+    """`*` or `+` of ways to match: one that begins the text can only come first, one that ends it only last."""
+    free = [way for way in ways if not way.at_begin and not way.at_end]
+    nothing = _Found(False, False, EMPTY)
+    some = [_Found(False, False, Repeat(way.node, 0, None)) for way in free] or [nothing]
+    found = [_Found(False, False, Repeat(way.node, minimum, None)) for way in free]
+    for first in [nothing, *(way for way in ways if way.at_begin)]:
+        for last in [nothing, *(way for way in ways if way.at_end and not way.at_begin)]:
+            begun = _then(first, some[0])
+            whole = None if begun is None else _then(begun, last)
+            if whole is not None and (first is not nothing or last is not nothing):
+                found.append(whole)
+    return _joined([*found, nothing] if minimum == 0 else found)
 
 
 def _then(left: _Found, right: _Found) -> _Found | None:

@@ -3,8 +3,9 @@ r"""What `format` means where a pattern can say it to the letter, and which name
 Backends stop at two digits for a day: some let 31 February through, some only 29 February of a common year. Here a
 date is a day of the Gregorian calendar. The patterns are ECMA-262 like those of `pattern`, anchored at both ends.
 
-Narrower than the RFCs in two places: there is no year 0000, which Python's dates do not have either, and a leap second
-is written 23:59:60 in UTC.
+Narrower than the RFCs in three places, which reports name: there is no year 0000, which Python's dates do not have
+either; no leap second, because which ones there are is a table that grows (RFC 3339, appendix D) and few decoders take
+any; no IP literal in brackets, nor a character for private use, in a reference.
 """
 
 from __future__ import annotations
@@ -19,21 +20,29 @@ _DATE = (
     rf"|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP_YEAR}-02-29)"
 )
 _HOUR_MINUTE = r"(?:[01]\d|2[0-3]):[0-5]\d"
-_TIME = rf"(?:{_HOUR_MINUTE}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]{_HOUR_MINUTE})|23:59:60(?:\.\d+)?(?:[Zz]|[+-]00:00))"
+_TIME = rf"{_HOUR_MINUTE}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]{_HOUR_MINUTE})"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d{2}|[1-9]?\d)"
 
-# RFC 3986, appendix A, without IP literals in brackets.
 _PERCENT = r"%[0-9A-Fa-f]{2}"
-_NAME = r"[A-Za-z0-9._~!$&'()*+,;=-]"
-_SEGMENT = rf"(?:{_NAME}|[:@]|{_PERCENT})"
-_AUTHORITY = rf"(?:(?:{_NAME}|:|{_PERCENT})*@)?(?:{_NAME}|{_PERCENT})*(?::\d*)?"
-_ABSOLUTE = rf"/(?:{_SEGMENT}+(?:/{_SEGMENT}*)*)?"
-_ROOTLESS = rf"{_SEGMENT}+(?:/{_SEGMENT}*)*"
-_NO_SCHEME = rf"(?:{_NAME}|@|{_PERCENT})+(?:/{_SEGMENT}*)*"
-_TAIL = rf"(?:\?(?:{_SEGMENT}|[/?])*)?(?:#(?:{_SEGMENT}|[/?])*)?"
-_NET = rf"//{_AUTHORITY}(?:/{_SEGMENT}*)*"
-_URI_REFERENCE = (
-    rf"(?:[A-Za-z][A-Za-z0-9+.-]*:(?:{_NET}|{_ABSOLUTE}|{_ROOTLESS}|)|{_NET}|{_ABSOLUTE}|{_NO_SCHEME}|){_TAIL}"
+
+
+def _references(more: str) -> tuple[str, str]:
+    """Absolute and any references: RFC 3986, appendix A; with `more` characters RFC 3987, section 2.2."""
+    name = rf"[A-Za-z0-9._~!$&'()*+,;={more}-]"
+    segment = rf"(?:{name}|[:@]|{_PERCENT})"
+    authority = rf"(?:(?:{name}|:|{_PERCENT})*@)?(?:{name}|{_PERCENT})*(?::\d*)?"
+    from_root = rf"/(?:{segment}+(?:/{segment}*)*)?"
+    rootless = rf"{segment}+(?:/{segment}*)*"
+    no_scheme = rf"(?:{name}|@|{_PERCENT})+(?:/{segment}*)*"
+    net = rf"//{authority}(?:/{segment}*)*"
+    tail = rf"(?:\?(?:{segment}|[/?])*)?(?:#(?:{segment}|[/?])*)?"
+    absolute = rf"[A-Za-z][A-Za-z0-9+.-]*:(?:{net}|{from_root}|{rootless}|)"
+    return f"{absolute}{tail}", rf"(?:{absolute}|{net}|{from_root}|{no_scheme}|){tail}"
+
+
+_, _URI_REFERENCE = _references("")
+_IRI, _IRI_REFERENCE = _references(
+    r"\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + "".join(rf"\u{{{n:x}0000}}-\u{{{n:x}fffd}}" for n in range(1, 14))
 )
 _POINTER = r"(?:/(?:[^~/]|~[01])*)*"
 
@@ -44,6 +53,8 @@ PATTERNS = MappingProxyType(
             "date": _DATE,
             "time": _TIME,
             "date-time": f"{_DATE}[Tt]{_TIME}",
+            "iri": _IRI,
+            "iri-reference": _IRI_REFERENCE,
             "ipv4": rf"{_OCTET}(?:\.{_OCTET}){{3}}",
             "json-pointer": _POINTER.replace("[^~/]", r"[^~\/]"),
             "relative-json-pointer": rf"(?:0|[1-9]\d*)(?:#|{_POINTER})",
@@ -54,6 +65,16 @@ PATTERNS = MappingProxyType(
 )
 """Formats that are a regular language, as patterns."""
 
+LEFT_OUT = MappingProxyType(
+    {
+        "date": "no year 0000",
+        "time": "no leap second",
+        "date-time": "no leap second, no year 0000",
+        **dict.fromkeys(("iri", "iri-reference", "uri-reference"), "no IP literal in brackets"),
+    }
+)
+"""What the patterns leave out of formats."""
+
 DEFINED = frozenset(PATTERNS) | {
     "duration",
     "email",
@@ -61,8 +82,6 @@ DEFINED = frozenset(PATTERNS) | {
     "idn-email",
     "idn-hostname",
     "ipv6",
-    "iri",
-    "iri-reference",
     "regex",
     "uri",
     "uri-template",

@@ -55,6 +55,10 @@ class Matcher(Protocol):
         """The bytes that must follow, b"" if none or unknown. Not asked where `accepting()`."""
         ...
 
+    def remaining(self) -> int:
+        """Bytes that must still come, at least. Not asked where `accepting()`."""
+        ...
+
     def accepting(self) -> bool:
         """The text so far is a whole value of the grammar."""
         ...
@@ -146,6 +150,9 @@ class MatcherState:
         fork._num_text = self._num_text
         fork._terminated = self._terminated
         return fork
+
+    def remaining_bytes(self) -> int:
+        return 0 if self.completed else self.matcher.remaining()
 
     def forced_text(self) -> bytes:
         return b"" if self.completed else self.matcher.forced()

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .compose import all_of, named_types
 from .formats import PATTERNS
 from .limits import DEFAULT_LIMITS, GrammarLimits
-from .negate import all_of, named_types
 from .schema import SchemaNode, resolve
 from .shapes import TYPES
 from .values import has_type, json_key
@@ -144,7 +144,10 @@ def both(left: SchemaNode, right: SchemaNode) -> SchemaNode:
 
 def flatten(root: SchemaNode, limits: GrammarLimits = DEFAULT_LIMITS) -> SchemaNode:
     """A rewritten schema with as few keywords beside `$ref`, `anyOf` and `allOf` as possible, and one type a schema."""
-    return _Flattener(root, limits).node(root, frozenset()) if isinstance(root, dict) else root
+    try:
+        return _Flattener(root, limits).node(root, frozenset()) if isinstance(root, dict) else root
+    except RecursionError:  # references with neighbours that lead back to themselves: it stays as it is
+        return root
 
 
 class _Flattener:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .formats import PATTERNS
+from .formats import LEFT_OUT, PATTERNS
 from .limits import DEFAULT_LIMITS, GrammarLimits
 from .numbers import NumberBounds, type_names
 from .report import Note
@@ -65,7 +65,8 @@ def narrow(
             _close(here.node)
             at = child_pointer(where(written), "additionalProperties")
             notes.append(Note("narrowed", at, "additionalProperties", "no other properties: none are spoken of"))
-        _write_format(here.node)
+        if (left_out := _write_format(here.node)) is not None:
+            notes.append(Note("narrowed", child_pointer(where(written), "format"), "format", left_out))
     return copy, notes
 
 
@@ -104,16 +105,17 @@ def _narrowed(node: dict[str, Any], limits: GrammarLimits) -> list[tuple[str, st
     return done
 
 
-def _write_format(node: dict[str, Any]) -> None:
-    """A format as its pattern, beside a pattern that is there already in a part of its own."""
-    pattern = PATTERNS.get(node.get("format", ""))
-    if pattern is None:
-        return
+def _write_format(node: dict[str, Any]) -> str | None:
+    """A format as its pattern, beside a pattern that is there already in a part of its own; what that leaves out."""
+    name = node.get("format", "")
+    if (pattern := PATTERNS.get(name)) is None:
+        return None
     del node["format"]
     if "pattern" in node:
         node["allOf"] = [*node.get("allOf", ()), {"pattern": pattern}]
     else:
         node["pattern"] = pattern
+    return LEFT_OUT.get(name)
 
 
 def _is_silent(node: dict[str, Any]) -> bool:

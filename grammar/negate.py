@@ -6,26 +6,42 @@ an `anyOf` over the keywords, one alternative for each: a value of that type whi
     not {type: object, required: [a]}   ==   anyOf: [{type: [all but object]}, {type: object, properties: {a: false}}]
 
 Some complements no keyword can say (a number that is no integer, an object with a key beyond those listed, an array
-with one item of a kind): `CannotNegate` is raised, and the schema stays as it is.
+with one item of a kind): `CannotNegate` is raised, and the schema stays as it is. Often something is known of the value
+already, because the complement stands beside another schema: then fewer of them are needed. Of two kinds of array, for
+one, the second kind's complement beside the first is "not empty" if no item can be of both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from ..errors import RamifyError
+from .automaton import TooLarge, texts
+from .compose import NARROWER, Resolve, all_of, any_of, common_types, conjuncts, item_of, named_types, property_of
+from .disjoint import shared_types
+from .ecma import search_expression
 from .schema import SchemaNode
 from .shapes import TYPES
-from .values import json_key, type_of
-
-Resolve = Callable[[str], "SchemaNode | None"]
-"""The rewritten schema that a `$ref` points to; None where it is not ready, because it is being rewritten."""
+from .values import are_equal, type_of
 
 _MAX_WORDS_TEXT = 2_000
 _MAX_PATTERN = 4_000
 _MAX_DEPTH = 30
+_MAX_PARTS = 400
+_MAX_PARTS_IF_NARROWER = 60
+_MAX_PLACES = 8
+_MAX_WORDS = 64
+_LOOKS_AROUND = frozenset({"additionalProperties", "contains", "else", "if", "items", "then"})
+_OF_TYPE = {
+    **dict.fromkeys(("additionalProperties", "patternProperties", "properties", "propertyNames", "required"), "object"),
+    **dict.fromkeys(("contains", "items", "prefixItems", "uniqueItems"), "array"),
+    **dict.fromkeys(("format", "pattern"), "string"),
+}
 _ANY_TEXT = r"[^]*"
 _OPPOSITE = {
     "minimum": ("number", "exclusiveMaximum"),
@@ -47,134 +63,250 @@ class CannotNegate(Exception):
     """No keywords say the complement."""
 
 
-def negate(node: SchemaNode, resolve: Resolve, types: frozenset[str] = TYPES, depth: int = 0) -> SchemaNode:
-    """The schema of the values that `node` refuses.
+@dataclass(frozen=True)
+class Known:
+    """What holds of a value already, so that a complement need not tell such values apart from others.
+
+    Attributes:
+        types: the types that it can have; "integer" wherever "number" is.
+        parts: schemas that it satisfies, taken apart (`conjuncts`).
+    """
+
+    types: frozenset[str] = TYPES
+    parts: tuple[dict[str, Any], ...] = ()
+
+
+NOTHING_KNOWN = Known()
+
+
+def known_of(nodes: Iterable[SchemaNode], resolve: Resolve) -> Known | None:
+    """What is known of a value that satisfies all of the schemas; None if there is no such value."""
+    parts = conjuncts(nodes, resolve)
+    return None if parts is None else Known(common_types(parts), tuple(parts))
+
+
+def negate(node: SchemaNode, resolve: Resolve, known: Known = NOTHING_KNOWN, *, may_narrow: bool = False) -> SchemaNode:
+    """The schema of the values that `node` refuses, of those of which `known` holds; of others it may say anything.
 
     Args:
         node: a rewritten schema.
         resolve: looks references up.
-        types: the types that the value can have anyway; alternatives of others are left out.
-        depth: of the recursion.
+        known: what holds of the value anyway.
+        may_narrow: leave out the values that no keyword can say; the result then holds the mark `NARROWER`.
 
     Raises:
-        CannotNegate: no keywords say it.
+        CannotNegate: no keywords say it, or none but a part of it.
     """
-    if isinstance(node, bool):
-        return not node
-    if depth > _MAX_DEPTH:
+    negation = _Negation(resolve, may_narrow)
+    complement = negation.negate(node, known, 0)
+    if not negation.is_narrower or complement is True:
+        return complement
+    if not isinstance(complement, dict):
         raise CannotNegate
-    options: list[SchemaNode] = []
-    # Values of other types are refused by `type` already: the keywords need not be looked at for them.
-    if "type" in node:
-        named = named_types(node)
-        options.append(_without_types(named, types))
-        types = frozenset(name for name in types if name in named or (name == "integer" and "number" in named))
-    for keyword, value in node.items():
-        if keyword != "type":
-            options.extend(_negated(keyword, value, node, resolve, types, depth))
-    return any_of(options)
+    return {**complement, NARROWER: True}
 
 
-def any_of(options: list[SchemaNode]) -> SchemaNode:
-    """One of `options`, without those that nothing satisfies."""
-    if any(option is True or option == {} for option in options):
-        return True
-    kept = list({json_key(option): option for option in options if option is not False}.values())
-    if not kept:
-        return False
-    return kept[0] if len(kept) == 1 else {"anyOf": kept}
+class _Negation:
+    """One complement, with a bound on its size."""
 
+    def __init__(self, resolve: Resolve, may_narrow: bool) -> None:
+        self.resolve = resolve
+        self.is_narrower = False
+        self._may_narrow = may_narrow
+        self._parts_left = _MAX_PARTS_IF_NARROWER if may_narrow else _MAX_PARTS
 
-def all_of(parts: list[SchemaNode]) -> SchemaNode:
-    """All of `parts`."""
-    if any(part is False for part in parts):
-        return False
-    kept = [part for part in parts if part is not True and part != {}]
-    if not kept:
-        return True
-    return kept[0] if len(kept) == 1 else {"allOf": kept}
-
-
-def named_types(node: dict[str, Any]) -> frozenset[str]:
-    """The types that `type` names; all if there is none."""
-    value = node.get("type")
-    return TYPES if value is None else frozenset([value] if isinstance(value, str) else value)
-
-
-def _without_types(named: frozenset[str], types: frozenset[str]) -> SchemaNode:
-    """A value of `types` but not of those named."""
-    rest = set(types - named)
-    if "number" in named:
-        rest.discard("integer")
-    elif "integer" in named and "number" in rest:
-        raise CannotNegate  # the numbers that are no integers
-    if "number" in rest:
-        rest.discard("integer")
-    return {"type": sorted(rest)} if rest else False
-
-
-def _negated(
-    keyword: str, value: Any, node: dict[str, Any], resolve: Resolve, types: frozenset[str], depth: int
-) -> list[SchemaNode]:
-    """The alternatives in which one keyword refuses the value."""
-    if keyword in _OPPOSITE:
-        kind, opposite = _OPPOSITE[keyword]
-        return [{"type": "number", opposite: value}] if types & {"number", "integer"} else []
-    if keyword in _COUNTED:
-        kind, opposite, step = _COUNTED[keyword]
-        return [{"type": kind, opposite: value + step}] if kind in types and value + step >= 0 else []
-    match keyword:
-        case "const" | "enum":
-            return _not_in([value] if keyword == "const" else value, types)
-        case "anyOf":
-            return [all_of([negate(part, resolve, types, depth + 1) for part in value])]
-        case "allOf":
-            return [negate(part, resolve, types, depth + 1) for part in value]
-        case "not":
-            return [value]
-        case "$ref":
-            target = resolve(value)
-            if target is None:
-                raise CannotNegate
-            return [negate(target, resolve, types, depth + 1)]
-        case "required":
-            return [{"type": "object", "properties": {name: False}} for name in value] if "object" in types else []
-        case "properties":
-            if "object" not in types:
-                return []
-            refused = {name: negate(part, resolve, TYPES, depth + 1) for name, part in value.items()}
-            return [
-                {"type": "object", "properties": {name: part}, "required": [name]}
-                for name, part in refused.items()
-                if part is not False
-            ]
-        case "prefixItems":
-            refused_items = [negate(part, resolve, TYPES, depth + 1) for part in value] if "array" in types else []
-            return [
-                {"type": "array", "prefixItems": [*[{}] * index, part], "minItems": index + 1}
-                for index, part in enumerate(refused_items)
-                if part is not False
-            ]
-        case "additionalProperties" | "items" if value is True or value == {}:
-            return []
-        case "additionalProperties" | "patternProperties" if "object" not in types:
-            return []
-        case "items" | "uniqueItems" | "contains" if "array" not in types:
-            return []
-        case "items" if value is False:
-            return [{"type": "array", "minItems": len(node.get("prefixItems", ())) + 1}]
-        case "pattern" | "format" if "string" not in types:
-            return []
-        case _:
+    def negate(self, node: SchemaNode, known: Known, depth: int) -> SchemaNode:
+        if isinstance(node, bool):
+            return not node
+        self._parts_left -= 1
+        if depth > _MAX_DEPTH or self._parts_left < 0 or NARROWER in node:
             raise CannotNegate
+        if any(are_equal(node, part) for part in known.parts):
+            return False
+        options: list[SchemaNode] = []
+        types = known.types
+        # Values of other types are refused by `type` already: the keywords need not be looked at for them.
+        if "type" in node:
+            options.append(self._of_other_types(named_types(node), types))
+            types &= common_types([node])
+        complement = _Complement(self, node, Known(types, known.parts), depth)
+        for keyword, value in node.items():
+            if keyword != "type" and not any(_says_alike(keyword, value, part) for part in known.parts):
+                options.extend(self._left_out_if_unsaid(partial(complement.of, keyword, value)))
+        return any_of(options)
+
+    def _of_other_types(self, named: frozenset[str], types: frozenset[str]) -> SchemaNode:
+        """A value of `types` but not of those named."""
+        rest = set(types - named)
+        if "integer" in named and "number" in rest:  # the numbers that are no integers
+            if not self._may_narrow:
+                raise CannotNegate
+            self.is_narrower = True
+            rest.discard("number")
+        if rest & {"number"} or "number" in named:
+            rest.discard("integer")
+        return {"type": sorted(rest)} if rest else False
+
+    def _left_out_if_unsaid(self, options: Callable[[], list[SchemaNode]]) -> list[SchemaNode]:
+        try:
+            return options()
+        except CannotNegate:
+            if not self._may_narrow:
+                raise
+            self.is_narrower = True
+            return []
 
 
-def _not_in(values: list[Any], types: frozenset[str]) -> list[SchemaNode]:
-    """A value of `types` that is none of `values`."""
-    by_type: dict[str, list[Any]] = {}
-    for value in values:
-        name = type_of(value)
-        by_type.setdefault("number" if name == "integer" else name, []).append(value)
+def _says_alike(keyword: str, value: Any, part: dict[str, Any]) -> bool:
+    """Whether a part that holds has the same keyword, which means the same wherever it stands."""
+    return keyword not in _LOOKS_AROUND and keyword in part and are_equal(part[keyword], value)
+
+
+class _Complement:
+    """The complement of one schema, keyword by keyword: the alternatives in which that keyword refuses the value."""
+
+    def __init__(self, whole: _Negation, node: dict[str, Any], known: Known, depth: int) -> None:
+        self._whole = whole
+        self._resolve = whole.resolve
+        self._node = node
+        self._known = known
+        self._types = known.types
+        self._depth = depth
+
+    def of(self, keyword: str, value: Any) -> list[SchemaNode]:
+        if keyword in _OPPOSITE:
+            kind, opposite = _OPPOSITE[keyword]
+            return [{"type": "number", opposite: value}] if self._types & {"number", "integer"} else []
+        if keyword in _COUNTED:
+            kind, opposite, step = _COUNTED[keyword]
+            return [{"type": kind, opposite: value + step}] if kind in self._types and value + step >= 0 else []
+        match keyword:
+            case "anyOf":
+                return [all_of([self._negate(part, self._known) for part in value])]
+            case "allOf":
+                return [self._negate(part, self._known) for part in value]
+            case "not":
+                return [value]
+            case "$ref":
+                if (target := self._resolve(value)) is None:
+                    raise CannotNegate
+                return [self._negate(target, self._known)]
+            case "const" | "enum":
+                return self._not_in([value] if keyword == "const" else value)
+            case _ if keyword in _OF_TYPE and _OF_TYPE[keyword] not in self._types:
+                return []
+            case "pattern":
+                return [_no_text_of(value)]
+            case "required":
+                return [{"type": "object", "properties": {name: False}} for name in value if not self._has(name)]
+            case "properties":
+                return self._properties(value)
+            case "additionalProperties":
+                return [] if value is True or value == {} else self._additional_properties(value)
+            case "prefixItems":
+                return [option for index, part in enumerate(value) for option in self._with_item(index, part)]
+            case "items":
+                return [] if value is True or value == {} else self._items(value)
+            case "contains" if not self._node.keys() & {"minContains", "maxContains"}:
+                return [{"type": "array", "items": self._negate(value, NOTHING_KNOWN)}]
+            case _:
+                raise CannotNegate
+
+    def _negate(self, node: SchemaNode, known: Known) -> SchemaNode:
+        return self._whole.negate(node, known, self._depth + 1)
+
+    # -- objects
+
+    def _has(self, name: str) -> bool:
+        """Whether the object is known to have this property."""
+        return any(name in part.get("required", ()) for part in self._known.parts)
+
+    def _of_property(self, name: str) -> Known | None:
+        """What is known of a property, if it is there; None if it cannot be."""
+        return known_of([property_of(part, name) for part in self._known.parts], self._resolve)
+
+    def _properties(self, value: dict[str, SchemaNode]) -> list[SchemaNode]:
+        options: list[SchemaNode] = []
+        for name, node in value.items():
+            if (known := self._of_property(name)) is None:
+                continue
+            if known.parts and not shared_types([node, *known.parts], self._resolve):
+                options.append({"type": "object", "required": [name]})
+            elif (part := self._negate(node, known)) is not False:
+                options.append({"type": "object", "properties": {name: part}, "required": [name]})
+        return options
+
+    def _additional_properties(self, value: SchemaNode) -> list[SchemaNode]:
+        """Only where the object is known to have no keys but some that are listed."""
+        closed = [
+            part.get("properties", {})
+            for part in self._known.parts
+            if part.get("additionalProperties") is False and not part.get("patternProperties")
+        ]
+        if not closed or self._node.get("patternProperties"):
+            raise CannotNegate
+        others = dict.fromkeys(name for name in closed[0] if name not in self._node.get("properties", {}))
+        return self._properties(dict.fromkeys(others, value))
+
+    # -- arrays
+
+    def _with_item(self, index: int, node: SchemaNode) -> list[SchemaNode]:
+        """Arrays whose item at a place is refused by a schema; none if that cannot be."""
+        known = known_of([item_of(part, index) for part in self._known.parts], self._resolve)
+        if known is None or (part := self._negate(node, known)) is False:
+            return []
+        return [{"type": "array", "prefixItems": [*[{}] * index, part], "minItems": index + 1}]
+
+    def _items(self, value: SchemaNode) -> list[SchemaNode]:
+        """Arrays with an item, behind those listed, that is refused."""
+        begin = len(self._node.get("prefixItems", ()))
+        known = [item_of(part, begin) for part in self._known.parts]
+        if value is False or not shared_types([value, *known], self._resolve):
+            return [{"type": "array", "minItems": begin + 1}]
+        end = min((int(part["maxItems"]) for part in self._known.parts if "maxItems" in part), default=begin + 99)
+        if end - begin > _MAX_PLACES:
+            raise CannotNegate
+        return [option for index in range(begin, end) for option in self._with_item(index, value)]
+
+    # -- values
+
+    def _not_in(self, values: list[Any]) -> list[SchemaNode]:
+        by_type: dict[str, list[Any]] = {}
+        for value in values:
+            name = type_of(value)
+            by_type.setdefault("number" if name == "integer" else name, []).append(value)
+        options = _plain_not_in(by_type, self._types)
+        for name in ("array", "object"):
+            if name in by_type and name in self._types:
+                known = Known(frozenset({name}), self._known.parts)
+                others = [self._negate(_written_out(value), known) for value in by_type[name]]
+                options.append(all_of([{"type": name}, *others]))
+        return options
+
+
+def _written_out(value: list[Any] | dict[str, Any]) -> SchemaNode:
+    """The schema of exactly one array or object."""
+    if isinstance(value, list):
+        listed = {"prefixItems": [{"const": item} for item in value]} if value else {}
+        return {"type": "array", **listed, "minItems": len(value), "maxItems": len(value)}
+    properties = {name: {"const": member} for name, member in value.items()}
+    return {"type": "object", "properties": properties, "required": list(value), "additionalProperties": False}
+
+
+def _no_text_of(pattern: str) -> SchemaNode:
+    """The texts that a pattern does not match, if it matches only a few."""
+    try:
+        expression = search_expression(pattern)
+        words = [] if expression is None else texts(expression, _MAX_WORDS)
+    except (RamifyError, TooLarge):
+        raise CannotNegate from None
+    if words is None:
+        raise CannotNegate
+    return {"type": "string", "pattern": _none_of(words)} if words else {"type": "string"}
+
+
+def _plain_not_in(by_type: dict[str, list[Any]], types: frozenset[str]) -> list[SchemaNode]:
+    """A value of `types`, no array and no object if such are listed, that is none of those listed by type."""
     options: list[SchemaNode] = []
     if untouched := [name for name in types if name not in by_type and not (name == "integer" and "number" in by_type)]:
         plain = [name for name in untouched if name != "integer" or "number" not in untouched]
@@ -194,8 +326,6 @@ def _not_in(values: list[Any], types: frozenset[str]) -> list[SchemaNode]:
             if not (float(low).is_integer() and high == low + 1 and kind == "integer")
         )
         options.append({"type": kind, "exclusiveMinimum": bounds[-1]})
-    if (types & {"array"} and "array" in by_type) or (types & {"object"} and "object" in by_type):
-        raise CannotNegate
     return options
 
 

@@ -106,8 +106,7 @@ class _Reader:
 
     def _referenced(self, pointer: str) -> Shape:
         if pointer not in self._references:
-            known = pointer.startswith("#/$defs/") and isinstance(self._root, dict)
-            if not known or pointer in self._open:
+            if not isinstance(self._root, dict) or not pointer.startswith("#/$defs/") or pointer in self._open:
                 raise _NoShape
             self._open.add(pointer)
             part = self._root.get("$defs", {}).get(pointer.removeprefix("#/$defs/"))

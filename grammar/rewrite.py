@@ -12,14 +12,17 @@ errors and notes are those of the schema as it was written.
 from __future__ import annotations
 
 import difflib
-from itertools import combinations
-from math import comb
+from math import prod
 from typing import Any, NamedTuple
 
-from .disjoint import are_disjoint
+from .arrays import rewrite_arrays
+from .compose import NARROWER, all_of, any_of, conjuncts, listed_values, named_types
+from .disjoint import shared_types
+from .evaluate import MAX_VALUES, CannotEvaluate, satisfies
 from .formats import DEFINED
 from .limits import DEFAULT_LIMITS, GrammarLimits, beyond
-from .negate import CannotNegate, all_of, any_of, named_types, negate
+from .negate import NOTHING_KNOWN, CannotNegate, Known, known_of, negate
+from .objects import rewrite_objects
 from .report import Note
 from .schema import (
     ANNOTATIONS,
@@ -34,13 +37,11 @@ from .schema import (
     resolve_local,
     subschemas,
 )
-from .shapes import TYPES
-from .unique import distinct_lists
 from .values import has_type, json_key
 
 _DEFINITIONS = ("$defs", "definitions")
-_MAX_ONE_OF = 12
-_MAX_SUBSETS = 64
+_MAX_OVERLAPS = 64
+_MAX_COMBINATIONS = 32
 _BUSY = object()
 
 
@@ -102,6 +103,9 @@ class _Rewriter:
             schema = {**schema, "$defs": used}
         elif used and schema is True:
             schema = {"$defs": used}
+        for here in subschemas(schema):
+            if isinstance(here.node, dict):
+                here.node.pop(NARROWER, None)
         if isinstance(schema, dict):
             self._origins[id(schema)] = "#"
         notes = tuple({(note.where, note.keyword): note for note in self._notes}.values())
@@ -179,12 +183,15 @@ class _Rewriter:
         self._older_keywords(node)
         self._format(node, pointer)
         parts: list[SchemaNode] = []
-        for step in (_values, self._objects, self._arrays):
-            if (more := step(node)) is False:
-                return False
-            parts.extend(more)
-        for logic in (self._if, self._one_of, self._not):
-            parts.extend(logic(node))
+        if not _values(node):
+            return False
+        parts.extend(rewrite_objects(node, self._resolve))
+        parts.extend(rewrite_arrays(node, self._resolve))
+        if (values := self._values_left(node, parts)) is not None:
+            return {"enum": values} if values else False
+        parts.extend(self._if(node))
+        parts.extend(self._one_of(node, child_pointer(pointer, "oneOf")))
+        parts.extend(self._not(node))
         self._spend(sum(map(_size, parts)), pointer)
         return _conjunction(node, parts)
 
@@ -225,59 +232,19 @@ class _Rewriter:
             keyword = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
             node[keyword] = {**node.get(keyword, {}), name: needed}
 
-    # -- objects and arrays
-
-    @staticmethod
-    def _objects(node: dict[str, Any]) -> list[SchemaNode]:
-        is_composed = bool(node.keys() & _APPLICATORS)
-        parts: list[SchemaNode] = []
-        for name, needed in node.pop("dependentRequired", {}).items():
-            if needed:
-                parts.append(any_of([{"properties": {name: False}}, {"required": sorted(set(needed))}]))
-        for name, schema in node.pop("dependentSchemas", {}).items():
-            present = all_of([{"type": "object", "required": [name]}, schema])
-            parts.append(any_of([{"properties": {name: False}}, present]))
-        if "required" in node:
-            node["required"] = list(dict.fromkeys(node["required"]))
-            if not node["required"]:
-                del node["required"]
-        if node.get("minProperties", 1) <= len(node.get("required", ())):
-            node.pop("minProperties", None)
-        _property_names(node)
-        parts.extend(_property_counts(node))
-        for keyword, plain, around in (
-            ("unevaluatedProperties", "additionalProperties", frozenset({"additionalProperties"})),
-            ("unevaluatedItems", "items", frozenset({"items", "contains"})),
-        ):
-            if keyword in node and not is_composed and not node.keys() & around:
-                node[plain] = node.pop(keyword)
-            elif node.get(keyword) is True:
-                del node[keyword]
-        return parts
-
-    @staticmethod
-    def _arrays(node: dict[str, Any]) -> list[SchemaNode]:
-        longest = node.get("maxItems", 2)
-        if node.get("items") is False:
-            longest = min(longest, len(node.get("prefixItems", ())))
-        parts: list[SchemaNode] = []
-        if node.get("uniqueItems") is False or longest <= 1:
-            node.pop("uniqueItems", None)
-        elif node.get("uniqueItems") and (lists := distinct_lists(node)) is not None:
-            del node["uniqueItems"]
-            parts.append(any_of([{"type": sorted(named_types({}) - {"array", "integer"})}, {"enum": lists}]))
-        if node.get("contains") is True or node.get("contains") == {}:
-            del node["contains"]
-            for keyword, bound, pick in (("minContains", "minItems", max), ("maxContains", "maxItems", min)):
-                count = node.pop(keyword, 1 if keyword == "minContains" else None)
-                if count is not None:
-                    node[bound] = pick(count, node.get(bound, count))
-        elif node.get("minContains") == 0 and "maxContains" not in node:
-            node.pop("contains", None)
-        if "contains" not in node:
-            node.pop("minContains", None)
-            node.pop("maxContains", None)
-        return parts
+    def _values_left(self, node: dict[str, Any], parts: list[SchemaNode]) -> list[Any] | None:
+        """The values of a schema that lists them and says more; None if it does not, or they cannot be evaluated."""
+        if not parts and len(node) == 1 and "allOf" not in node:
+            return None  # a list alone, or a reference to one
+        known = conjuncts([node], self._resolve)
+        listed = next((values for part in known or () if (values := listed_values(part)) is not None), None)
+        if listed is None or len(listed) > MAX_VALUES:
+            return None
+        whole: list[SchemaNode] = [node, *parts]
+        try:
+            return [value for value in listed if all(satisfies(value, part, self._resolve) for part in whole)]
+        except CannotEvaluate:
+            return None
 
     # -- logic
 
@@ -297,48 +264,89 @@ class _Rewriter:
         when = condition if yes is True else all_of([condition, yes])
         return [any_of([when, otherwise if no is True else all_of([otherwise, no])])]
 
-    def _one_of(self, node: dict[str, Any]) -> list[SchemaNode]:
+    def _one_of(self, node: dict[str, Any], pointer: str) -> list[SchemaNode]:
         options = node.get("oneOf")
         if options is None:
             return []
-        names = ("type", "properties", "required")
-        beside: dict[str, Any] = {keyword: node[keyword] for keyword in names if keyword in node}
-        together = [all_of([beside, option]) if beside else option for option in options]
+        beside = {keyword: node[keyword] for keyword in node if keyword not in _LOGIC}
         exact: list[SchemaNode] = []
-        negations: dict[int, SchemaNode] = {}
-        for index, option in enumerate(options):
-            others = [
-                other
-                for other in range(len(options))
-                if other != index and not are_disjoint(together[index], together[other], self._resolve)
-            ]
-            if others and len(options) > _MAX_ONE_OF:
-                return []
-            try:
-                types = named_types(node)
-                for other in others:
-                    if other not in negations:
-                        negations[other] = negate(options[other], self._resolve, _with_integers(types))
-            except CannotNegate:
-                return []
-            exact.append(all_of([option, *[negations[other] for other in others]]))
+        num_overlaps = 0
+        try:
+            for index, option in enumerate(options):
+                together = [beside, option]
+                others: list[SchemaNode] = []
+                for other in options[:index] + options[index + 1 :]:
+                    if shared := shared_types([*together, other], self._resolve):
+                        num_overlaps += 1
+                        if num_overlaps > _MAX_OVERLAPS:
+                            return []
+                        others.append(self._outside(other, together, shared, pointer))
+                exact.append(all_of([option, *self._affordable(others, pointer)]))
+        except CannotNegate:
+            return []
         del node["oneOf"]
         return [any_of(exact)]
+
+    def _affordable(self, others: list[SchemaNode], pointer: str) -> list[SchemaNode]:
+        """Conditions with fewer alternatives where all combinations of theirs would be too many to compile."""
+        choices = {
+            index: list(other["anyOf"])
+            for index, other in enumerate(others)
+            if isinstance(other, dict) and other.keys() <= {"anyOf", NARROWER} and "anyOf" in other
+        }
+        if prod(map(len, choices.values())) <= _MAX_COMBINATIONS or not self._limits.narrowing.overlaps:
+            return others
+        common = set.intersection(*({json_key(option) for option in options} for options in choices.values()))
+        most = max(1, int(_MAX_COMBINATIONS ** (1 / len(choices))))
+        fewer = list(others)
+        for index, options in choices.items():
+            shortest = sorted(options, key=lambda option: (json_key(option) not in common, len(json_key(option))))
+            kept = any_of(shortest[: 1 if common else most])
+            fewer[index] = {**kept, NARROWER: True} if isinstance(kept, dict) else kept
+        self._notes.append(Note("narrowed", pointer, "oneOf", _LEFT_OUT))
+        return fewer
+
+    def _outside(
+        self, other: SchemaNode, together: list[SchemaNode], shared: frozenset[str], pointer: str
+    ) -> SchemaNode:
+        """What values that satisfy all of `together` must satisfy besides, so as not to satisfy `other`.
+
+        Args:
+            other: an alternative.
+            together: another, and what stands beside both.
+            shared: the types of values that may satisfy all of them; those of other types do not.
+            pointer: of the keyword.
+        """
+        known = known_of(together, self._resolve)
+        if known is None:
+            return True
+        alike = known.types & _with_integers(shared)
+        apart = known.types - alike
+        other_types: list[SchemaNode] = [{"type": sorted(apart)}] if apart else []
+        try:
+            return any_of([*other_types, negate(other, self._resolve, Known(alike, known.parts))])
+        except CannotNegate:
+            if not self._limits.narrowing.overlaps:
+                raise
+        complement = negate(other, self._resolve, Known(alike, known.parts), may_narrow=True)
+        self._notes.append(Note("narrowed", pointer, "oneOf", _LEFT_OUT))
+        outside = any_of([*other_types, complement])
+        return {**outside, NARROWER: True} if isinstance(outside, dict) else outside
 
     def _not(self, node: dict[str, Any]) -> list[SchemaNode]:
         if "not" not in node:
             return []
+        known = known_of([{keyword: node[keyword] for keyword in node if keyword not in _LOGIC}], self._resolve)
         try:
-            complement = negate(node["not"], self._resolve, _with_integers(named_types(node)))
+            complement = negate(node["not"], self._resolve, known or NOTHING_KNOWN)
         except CannotNegate:
             return []
         del node["not"]
         return [complement]
 
 
-_APPLICATORS = frozenset(
-    {"$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas", "$dynamicRef", "$recursiveRef"}
-)
+_LEFT_OUT = "of the values that only one alternative takes, some that are hard to tell apart are left out"
+_LOGIC = frozenset({"not", "oneOf", "if", "then", "else"})
 
 
 def _with_integers(types: frozenset[str]) -> frozenset[str]:
@@ -346,14 +354,13 @@ def _with_integers(types: frozenset[str]) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
 
 
-def _values(node: dict[str, Any]) -> Any:
-    """`enum` and `const` without the values that `type` refuses; False if none is left."""
+def _values(node: dict[str, Any]) -> bool:
+    """Take the values that `type` refuses out of `enum` and `const`; False if none is left."""
     for keyword in ("const", "enum"):
         if keyword not in node:
             continue
-        values = [node[keyword]] if keyword == "const" else node[keyword]
         types = named_types(node)
-        kept = list({json_key(value): value for value in values if has_type(value, types)}.values())
+        kept = list({json_key(value): value for value in listed_values(node) or () if has_type(value, types)}.values())
         if not kept:
             return False
         node[keyword] = kept[0] if keyword == "const" else kept
@@ -363,48 +370,7 @@ def _values(node: dict[str, Any]) -> Any:
         del node["enum"]
     if "const" in node or "enum" in node:
         node.pop("type", None)
-    return []
-
-
-def _property_names(node: dict[str, Any]) -> None:
-    """`propertyNames` of a pattern or a list, where it is the only thing said of names: as `patternProperties`."""
-    names = node.get("propertyNames")
-    if names is True or names == {} or names == {"type": "string"}:
-        del node["propertyNames"]
-        return
-    if not isinstance(names, dict) or node.keys() & {"properties", "patternProperties", "unevaluatedProperties"}:
-        return
-    if node.keys() & _APPLICATORS or set(names) - {"type", "pattern", "enum", "const"}:
-        return
-    if names.get("type", "string") != "string" or len(set(names) - {"type"}) != 1:
-        return
-    rest = node.pop("additionalProperties", True)
-    del node["propertyNames"]
-    if "pattern" in names:
-        node["patternProperties"] = {names["pattern"]: rest}
-    else:
-        listed = [names["const"]] if "const" in names else names["enum"]
-        node["properties"] = {name: rest for name in listed if isinstance(name, str)}
-    node["additionalProperties"] = False
-
-
-def _property_counts(node: dict[str, Any]) -> list[SchemaNode]:
-    """Bounds on the number of properties of a closed object: which ones, then, are there or are not."""
-    listed = [name for name, part in node.get("properties", {}).items() if part is not False]
-    if node.get("additionalProperties") is not False or node.get("patternProperties"):
-        return []
-    parts: list[SchemaNode] = []
-    few, many = node.get("minProperties", 0), node.get("maxProperties", len(listed))
-    if few and comb(len(listed), few) <= _MAX_SUBSETS:
-        del node["minProperties"]
-        there: list[SchemaNode] = [{"required": list(chosen)} for chosen in combinations(listed, few)]
-        parts.append(any_of([{"type": sorted(TYPES - {"object", "integer"})}, *there]))
-    if comb(len(listed), many) <= _MAX_SUBSETS:
-        node.pop("maxProperties", None)
-        if many < len(listed):
-            missing = combinations(listed, len(listed) - many)
-            parts.append(any_of([{"properties": dict.fromkeys(absent, False)} for absent in missing]))
-    return parts
+    return True
 
 
 def _conjunction(node: dict[str, Any], parts: list[SchemaNode]) -> SchemaNode:

@@ -90,6 +90,13 @@ class GrammarState(Protocol):
         """An independent state at the same place, with the same history."""
         ...
 
+    def remaining_bytes(self) -> int:
+        """Bytes that every text which goes on from here has still to come, at least; 0 where `completed`.
+
+        Exact for choices; elsewhere what is known without a search: the forced text, and one byte.
+        """
+        ...
+
     def forced_text(self) -> bytes:
         """Bytes that must come next in every value that goes on from here; b"" if there are none or none are known.
 
@@ -127,6 +134,11 @@ class CompiledGrammar(Protocol):
         """False once something that its states share has failed: the next request should compile anew."""
         ...
 
+    @property
+    def min_tokens(self) -> int:
+        """Tokens of the grammar's shortest text, or fewer: a gen that may write less cannot end well."""
+        ...
+
     def state(self) -> GrammarState:
         """A new state at the start of the grammar; microseconds, not a compilation."""
         ...
@@ -140,12 +152,14 @@ class GrammarPlan(msgspec.Struct, frozen=True):
         backend: the backend that made the plan.
         source: in the backend's own notation.
         notes: see `GrammarReport`.
+        min_tokens: see `CompiledGrammar`.
     """
 
     key: str
     backend: str
     source: str
     notes: tuple[Note, ...] = ()
+    min_tokens: int = 0
 
 
 class GrammarBackend(Protocol):

@@ -187,6 +187,21 @@ class TrieMatcher:
             text += self._tokens[token]
         return text
 
+    def remaining(self) -> int:
+        """The bytes of the shortest way from here to an end."""
+        best, pending = -1, [(self._nodes[-1], 0)]
+        while pending:
+            node, length = pending.pop()
+            if 0 <= best <= length:
+                continue
+            if self._trie.ends(node):
+                best = length
+                continue
+            pending += [
+                (below, length + len(self._tokens[token])) for token, below in self._trie.following(node).items()
+            ]
+        return best
+
     def accepting(self) -> bool:
         return self._trie.ends(self._nodes[-1])
 

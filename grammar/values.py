@@ -23,6 +23,17 @@ def has_type(value: Any, names: frozenset[str]) -> bool:
     return name in names or (name == "integer" and "number" in names)
 
 
+def are_equal(left: Any, right: Any) -> bool:
+    """Whether two decoded values are equal as JSON Schema compares them."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(are_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(are_equal(value, right[name]) for name, value in left.items())
+    return bool(left == right)
+
+
 def json_key(value: Any) -> str:
     """A text that equal values share, and no others."""
     return json.dumps(_canonical(value), sort_keys=True)

@@ -173,7 +173,6 @@ class VettingPool:
                 self._backend,
                 self._grammar_limits,
                 self._limits,
-                dict(vocabulary.control),
             )
             try:
                 self._server = _Server(encode(start), self._limits)

@@ -68,6 +68,11 @@ class Vocabulary:
         return frozenset(self.control.values()) - self.stop_ids
 
     @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(map(len, self.tokens), default=0) or 1
+
+    @cached_property
     def last_word(self) -> int:
         """Mask, as a signed int32, of the bits of the row's last word that belong to ids below `width`."""
         bits = self.width - 32 * (self.words - 1)

@@ -25,19 +25,21 @@ from ...errors import InvalidSchema, RamifyError, UnenforceableSchema
 from ..choices import check_choices
 from ..fill_pool import spare_processors
 from ..lark_check import read_lark
-from ..limits import DEFAULT_LIMITS, GrammarLimits
+from ..limits import DEFAULT_LIMITS, EXACT, GrammarLimits
 from ..mask_cache import MaskCache, MaskMemory
 from ..matcher import MatcherState, dead_end
+from ..narrow import narrow
 from ..place import Shape, read_shape
 from ..prepare import Prepared, prepare, refused_while_compiling, write_patterns
 from ..regex import parse_regex
 from ..report import GrammarReport, Note
 from ..schema import SchemaNode, subschemas
+from ..shortest import shortest_bytes
 from ..spec import Choices, GrammarSpec, JsonSchema, Lark, Regex, StructuralTag
 from ..state import GrammarPlan
 from ..structure import Value, prefixed, resolve
 from .llguidance_errors import refusal, runtime_refusal, text_refusal
-from .llguidance_structure import StructureWriter
+from .llguidance_structure import Pieces, StructureWriter
 from .llguidance_text import write_choices, write_expression, write_grammar
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ _ANY = {
     "whitespace_flexible": True,
     "whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,8}",
 }
-_EXACT = {"coerce_one_of": False, "lenient": False}
+_STRICTLY = {"coerce_one_of": False, "lenient": False}
+_NOT_NARROWED = GrammarLimits(narrowing=EXACT)
 
 _PARSER_LIMITS = {
     # What one mask may cost: about 15 ms of lexer and 2.5 ms of parser work before the request fails.
@@ -123,20 +126,32 @@ class LLGuidanceBackend:
 
     def compile(self, spec: GrammarSpec) -> LLGuidanceGrammar:
         text, matcher, notes = self._start_any(spec)
-        return self._finish(spec.key(), _KINDS[type(spec)], matcher, text, notes)
+        return self._finish(spec.key(), _KINDS[type(spec)], matcher, text, notes, self._min_tokens(spec))
 
     def plan(self, spec: GrammarSpec) -> GrammarPlan:
         text, matcher, notes = self._start_any(spec)
         kind = _KINDS[type(spec)]
-        self._finish(spec.key(), kind, matcher, text, notes)
-        return GrammarPlan(spec.key(), self.name, f"{kind}:{text}", notes)
+        min_tokens = self._min_tokens(spec)
+        self._finish(spec.key(), kind, matcher, text, notes, min_tokens)
+        return GrammarPlan(spec.key(), self.name, f"{kind}:{text}", notes, min_tokens)
 
     def build(self, plan: GrammarPlan) -> LLGuidanceGrammar:
         kind, _, text = plan.source.partition(":")
         matcher = self._start(text, lambda reason: text_refusal(reason, kind))
-        return self._finish(plan.key, kind, matcher, text, plan.notes)
+        return self._finish(plan.key, kind, matcher, text, plan.notes, plan.min_tokens)
 
-    def _finish(self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...]) -> LLGuidanceGrammar:
+    def _min_tokens(self, spec: GrammarSpec) -> int:
+        pieces = Pieces(self._vocabulary)
+        longest = self._vocabulary.longest
+
+        def mark_bytes(mark: str) -> int:
+            return sum(longest if isinstance(piece, int) else len(piece.encode()) for piece in pieces.of(mark))
+
+        return -(-shortest_bytes(spec, self._limits, mark_bytes) // longest)
+
+    def _finish(
+        self, key: str, kind: str, matcher: Any, text: str, notes: tuple[Note, ...], min_tokens: int
+    ) -> LLGuidanceGrammar:
         def compile_again() -> Any:
             return self._start(text, lambda reason: text_refusal(reason, kind))
 
@@ -144,6 +159,7 @@ class LLGuidanceBackend:
         grammar = LLGuidanceGrammar(
             key, kind, matcher, compile_again, text, self._vocabulary, self._masks, self._max_lexers, report
         )
+        grammar.min_tokens = min_tokens
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -213,7 +229,8 @@ class LLGuidanceBackend:
         if any(here.keyword == "oneOf" for here in subschemas(prepared.exact)):
             # The library proves the alternatives apart. That must hold for the schema as written: closing its objects
             # sets alternatives apart that are not, and is a narrowing only where they are.
-            self._start(_grammar_text(prepared.exact, spec.any_whitespace), refuse)
+            exact, _ = narrow(prepared.exact, _NOT_NARROWED)  # its formats are written as patterns
+            self._start(_grammar_text(exact, spec.any_whitespace), refuse)
         text = _grammar_text(prepared.narrowed, spec.any_whitespace)
         return text, self._start(text, refuse)
 
@@ -256,6 +273,7 @@ class LLGuidanceGrammar:
         self.kind = kind
         self.num_bytes = _BASE_BYTES + _BYTES_PER_CHARACTER * len(text)
         self._compile_again = compile_again
+        self.min_tokens = 0
         self._vocabulary = vocabulary
         self._masks = masks
         self._number = masks.grammar()
@@ -368,6 +386,9 @@ class _Matcher:
         # A control token is spelled here as the byte FF, which is in no text, and its id.
         return text.partition(b"\xff")[0]
 
+    def remaining(self) -> int:
+        return max(1, len(self.forced()))
+
     def accepting(self) -> bool:
         if self.library.is_accepting():
             return True
@@ -397,9 +418,9 @@ def _grammar_text(schema: SchemaNode, any_whitespace: bool) -> str:
     """The schema as a named part of a top-level grammar, which is where the library takes `no_forcing` from."""
     schema = write_patterns(schema)
     if isinstance(schema, dict):
-        schema = schema | {"x-guidance": (_ANY if any_whitespace else _FIXED) | _EXACT}
+        schema = schema | {"x-guidance": (_ANY if any_whitespace else _FIXED) | _STRICTLY}
     elif schema:
-        schema = {"x-guidance": (_ANY if any_whitespace else _FIXED) | _EXACT}
+        schema = {"x-guidance": (_ANY if any_whitespace else _FIXED) | _STRICTLY}
     parts = [
         {"name": "top", "lark_grammar": '%llguidance {"no_forcing": true}\nstart: @value'},
         {"name": "value", "json_schema": schema},

@@ -87,6 +87,12 @@ _RULES = (
         _keyword_is("patternProperties"),
     ),
     _Rule(
+        re.compile(r"circular references"),
+        UnenforceableSchema,
+        "move what stands beside the reference into the definition that it points to",
+        _keyword_is("$ref"),
+    ),
+    _Rule(
         re.compile(r"not supported|lookarounds"),
         UnenforceableSchema,
         "write the pattern without look-around, word boundaries and back-references",

@@ -28,6 +28,7 @@ from ..merge import flatten
 from ..prepare import prepare, write_patterns
 from ..report import GrammarReport, Note
 from ..schema import subschemas
+from ..shortest import shortest_bytes
 from ..spec import Choices, GrammarSpec, JsonSchema
 from ..state import GrammarPlan
 from .xgrammar_text import write_choices
@@ -67,7 +68,7 @@ class XGrammarBackend:
 
     def compile(self, spec: GrammarSpec) -> XGrammarGrammar:
         source, notes = self._source(spec)
-        return self._finish(spec.key(), self._compile(source), notes)
+        return self._finish(spec.key(), self._compile(source), notes, self._min_tokens(spec))
 
     def plan(self, spec: GrammarSpec) -> GrammarPlan:
         source, notes = self._source(spec)
@@ -75,16 +76,21 @@ class XGrammarBackend:
         compiled = self._compile(source)
         if time.process_time() - begin > _WORTH_SERIALIZING:
             source = _Source("compiled", compiled.serialize_json())
-        self._finish(spec.key(), compiled, notes)
-        return GrammarPlan(spec.key(), self.name, f"{source.form}:{source.text}", notes)
+        min_tokens = self._min_tokens(spec)
+        self._finish(spec.key(), compiled, notes, min_tokens)
+        return GrammarPlan(spec.key(), self.name, f"{source.form}:{source.text}", notes, min_tokens)
 
     def build(self, plan: GrammarPlan) -> XGrammarGrammar:
         form, _, text = plan.source.partition(":")
-        return self._finish(plan.key, self._compile(_Source(form, text)), plan.notes)
+        return self._finish(plan.key, self._compile(_Source(form, text)), plan.notes, plan.min_tokens)
 
-    def _finish(self, key: str, compiled: Any, notes: tuple[Note, ...]) -> XGrammarGrammar:
+    def _min_tokens(self, spec: GrammarSpec) -> int:
+        return -(-shortest_bytes(spec, self._limits) // self._vocabulary.longest)
+
+    def _finish(self, key: str, compiled: Any, notes: tuple[Note, ...], min_tokens: int) -> XGrammarGrammar:
         report = GrammarReport(self.name, notes)
         grammar = XGrammarGrammar(key, compiled, report, self._vocabulary, self._surrogates)
+        grammar.min_tokens = min_tokens
         # A grammar whose first token the vocabulary cannot spell compiles too.
         grammar.state().fill_mask(np.empty(self._vocabulary.words, np.int32))
         return grammar
@@ -146,6 +152,7 @@ class XGrammarGrammar:
 
     backend = XGrammarBackend.name
     healthy = True
+    min_tokens = 0
 
     def __init__(
         self,
@@ -207,6 +214,9 @@ class _Matcher:
             # The forced bytes begin or end inside a character, and the library only has a str to give.
             return b""
         return text.encode()
+
+    def remaining(self) -> int:
+        return max(1, len(self.forced()))
 
     def accepting(self) -> bool:
         completed: bool = self._matcher.is_completed()

@@ -94,11 +94,12 @@ class Generate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GrammarReady(msgspec.Struct, frozen=True):
-    """The node's grammar is compiled, or cannot be."""
+    """The node's grammar is compiled, or cannot be. Its texts have `min_tokens` tokens at least."""
 
     node: NodeKey
     state: GrammarState | None
     error: ErrorInfo | None = None
+    min_tokens: int = 0
 
 
 class ForkStream(msgspec.Struct, frozen=True):

@@ -162,6 +162,13 @@ class Programs:
         if message.error is not None:
             self.fail(gen, message.error)
             return
+        asked = gen.request.max_tokens
+        if asked is not None and asked < message.min_tokens:
+            what = (
+                f"the shortest text of the grammar has {message.min_tokens} tokens or more, and max_tokens is {asked}"
+            )
+            self.fail(gen, to_info(NeverFits(what, hint="raise max_tokens= (or the run's budget=), or ask for less")))
+            return
         gen.grammar = message.state
         if gen.phase is Phase.COMPILING:
             self._ready(gen)

@@ -187,7 +187,7 @@ class EngineLoop:
         self._compiles.get(node[0], {}).pop(node, None)
         try:
             grammar = future.result()
-            message = GrammarReady(node, grammar.state())
+            message = GrammarReady(node, grammar.state(), min_tokens=grammar.min_tokens)
             if notes := grammar.report.told():
                 self._lower(GrammarNotes(node, notes))
         except Exception as error:

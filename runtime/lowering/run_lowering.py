@@ -277,8 +277,10 @@ class RunLowering:
         if state is None:
             return
         if isinstance(gen.grammar, Choices):
-            matcher = TrieMatcher(self._trie(stream, gen.grammar.options), self._vocabulary.tokens)
-            self._core(core.GrammarReady((self.key, gen.node), MatcherState(matcher, self._vocabulary)))
+            trie = self._trie(stream, gen.grammar.options)
+            matcher = MatcherState(TrieMatcher(trie, self._vocabulary.tokens), self._vocabulary)
+            shortest = min(map(len, trie.choices))
+            self._core(core.GrammarReady((self.key, gen.node), matcher, min_tokens=shortest))
         stream.builder, stream.begun = RunBuilder(self._tokenizer, after=Seam.TEXT), True
         if gen.events:
             state.detokenizer = self._detokenizer(state)

@@ -50,6 +50,7 @@ class Outcome:
     failed: int
     retractions: int
     evicted: int
+    late_masks: int
 
 
 def simulate(seed: int, parts: Parts, programs: int = 12) -> Outcome:
@@ -67,12 +68,16 @@ def simulate(seed: int, parts: Parts, programs: int = 12) -> Outcome:
         step_tokens=rng.choice((16, 64)),
         chunk_tokens=rng.choice((8, 24)),
         headroom=rng.choice((1, 16)),
+        mask_timeout=0.25,
         check=True,
     )
     fault_rate = rng.choice((0.0, 0.0, 0.01))
+    slow_rate = rng.choice((0.0, 0.2, 0.5))
 
     async def main() -> Outcome:
-        world = World(seed, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, config, fault_rate)
+        world = World(
+            seed, parts.tokenizer, parts.template, parts.vocabulary, parts.backend, info, config, fault_rate, slow_rate
+        )
         played = await play(world, programs)
         return Outcome(
             seed=seed,
@@ -82,6 +87,7 @@ def simulate(seed: int, parts: Parts, programs: int = 12) -> Outcome:
             failed=sum(len(run.failed) for run in played),
             retractions=world.core.scheduler.counters.retractions,
             evicted=world.core.scheduler.tree.statistics.evicted,
+            late_masks=world.filler.late,
         )
 
     return run(main())

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from ...grammar.compile import GrammarCompiler
+from ...grammar.fill import Filled, InlineFiller, MaskMade, MaskRequest
 from ...grammar.state import GrammarBackend
 from ...grammar.vocabulary import Vocabulary
 from ..core.config import CoreConfig
@@ -30,6 +31,9 @@ from ..lowering.template import ChatTemplate
 from ..lowering.tokenizer import TextTokenizer
 from ..protocol.plan import WorkerInfo, WorkerReply
 from ..worker.fake import FakeWorker
+
+if TYPE_CHECKING:
+    from ...grammar.state import MaskRows
 
 T = TypeVar("T")
 
@@ -53,6 +57,50 @@ class SimExecutor(Executor):
         return future
 
 
+class SimFiller:
+    """Makes masks at once; some of them are late, and arrive after a random virtual delay.
+
+    Args:
+        slow_rate: share of the grammars' masks that are late; a late one is followed by another as often as not.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        rng: random.Random,
+        words: int,
+        slow_rate: float,
+        deliver: Callable[[MaskMade], None],
+    ) -> None:
+        self._loop = loop
+        self._rng = rng
+        self._words = words
+        self._slow_rate = slow_rate
+        self._deliver = deliver
+        self._inline = InlineFiller()
+        self.late = 0
+
+    def fill(self, requests: Sequence[MaskRequest], out_RW: MaskRows, patience: float) -> Filled:
+        late = [index for index in range(len(requests)) if self._rng.random() < self._slow_rate]
+        self.late += len(late)
+        for index in late:
+            self._make(requests[index], self._rng.uniform(patience, 0.3))
+        ready = [index for index in range(len(requests)) if index not in late]
+        masks_RW = np.empty((len(ready), self._words), np.int32)
+        filled = self._inline.fill([requests[index] for index in ready], masks_RW, patience)
+        out_RW[ready] = masks_RW
+        return Filled(late, {ready[index]: error for index, error in filled.errors.items()})
+
+    def begin(self, request: MaskRequest) -> None:
+        self._make(request, self._rng.choice((0.001, 0.05, self._rng.uniform(0.0, 0.3))))
+
+    def _make(self, request: MaskRequest, seconds: float) -> None:
+        mask_RW = np.empty((1, self._words), np.int32)
+        error = self._inline.fill([request], mask_RW, 0.0).errors.get(0)
+        made = MaskMade(request.key, mask_RW[0] if error is None else None, error, seconds)
+        self._loop.call_later(seconds, self._deliver, made)
+
+
 class World:
     """One simulated engine; make it inside `sim.loop.run`.
 
@@ -63,6 +111,7 @@ class World:
         info: what the fake worker pretends.
         config: the core's limits.
         fault_rate: probability that a step fails.
+        slow_rate: probability that a mask is late.
         traced: hash every step; a benchmark that measures something else turns it off.
     """
 
@@ -76,6 +125,7 @@ class World:
         info: WorkerInfo,
         config: CoreConfig,
         fault_rate: float = 0.0,
+        slow_rate: float = 0.0,
         traced: bool = True,
     ) -> None:
         self.rng = random.Random(seed)
@@ -85,7 +135,9 @@ class World:
         self.tokenizer = tokenizer
         faults = frozenset(i for i in range(2_000) if fault_rate and self.rng.random() < fault_rate)
         self.worker = FakeWorker(info, self._answer, faults)
-        self.core = Core(config, info)
+        words = (info.vocab_size + 31) // 32
+        self.filler = SimFiller(self.loop, self.rng, words, slow_rate, lambda made: self.engine.on_mask_made(made))
+        self.core = Core(config, info, self.filler)
         self.engine = EngineLoop(
             core=self.core,
             worker=self.worker,

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import pytest
 import ramify as rf
-from ramify.errors import NodeError
+from ramify.errors import NeverFits, NodeError
 
 Word = Annotated[str, msgspec.Meta(pattern="^[a-z<]{1,6}$")]
 
@@ -44,7 +44,7 @@ def reply(s: rf.State, seed: int) -> list[rf.Segment]:
 
 def test_what_a_random_model_writes_is_of_the_structure(engine: rf.Engine) -> None:
     tags = set()
-    for seed in range(12):
+    for seed in range(6):
         run = reply.on(engine, seed=seed, events=True).start(seed=seed)
         try:
             segments = run.result()
@@ -78,6 +78,18 @@ def test_a_control_token_in_a_tag_is_the_token_and_nowhere_else(engine: rf.Engin
         ids = marked.on(engine, seed=seed).run()
         assert ids[0] == 1
         assert 1 not in ids[1:]
+
+
+@pytest.mark.parametrize("type_", [rf.Regex("[ab]{600}"), rf.Choices(("a choice of some words",)), REPLY])
+def test_a_gen_that_cannot_hold_the_shortest_text_is_refused_at_the_door(engine: rf.Engine, type_: object) -> None:
+    @rf.function
+    def asked(s: rf.State) -> str:
+        s += "Go: "
+        return s.gen("mark", type=type_, max_tokens=1).text
+
+    with pytest.raises(NodeError) as caught:
+        asked.on(engine).run()
+    assert isinstance(caught.value.cause, NeverFits)
 
 
 def test_an_impossible_structure_fails_its_gen_by_name(engine: rf.Engine) -> None:

@@ -97,7 +97,9 @@ def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
         properties=st.dictionaries(st.sampled_from(NAMES), inner, min_size=1, max_size=2),
         required=names,
         additionalProperties=st.one_of(st.booleans(), inner),
-        minProperties=st.integers(0, 1),
+        patternProperties=st.dictionaries(st.sampled_from(("^a", "b", "")), inner, max_size=1),
+        propertyNames=st.one_of(st.sampled_from(({"pattern": "^a"}, {"maxLength": 0}, {"const": "b"})), inner),
+        minProperties=st.integers(0, 2),
         maxProperties=counts,
         dependencies=st.dictionaries(st.sampled_from(NAMES), st.one_of(names, inner), max_size=1),
         dependentRequired=st.dictionaries(st.sampled_from(NAMES), names, max_size=1),
@@ -107,6 +109,9 @@ def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
 def _arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(
         _some(type=st.just("array"), items=inner, minItems=counts, maxItems=counts, uniqueItems=st.booleans()),
+        _some(
+            type=st.just("array"), items=inner, contains=inner, minContains=counts, maxContains=counts, maxItems=counts
+        ),
         _some(type=st.just("array"), prefixItems=st.lists(inner, min_size=1, max_size=2), items=st.booleans()),
     )
 

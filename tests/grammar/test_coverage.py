@@ -18,7 +18,7 @@ from ramify.grammar.spec import JsonSchema
 from ramify.grammar.validate import check_value
 from schema_world import is_valid, pool, schemas, text, values
 
-STRING, INTEGER, ANY = {"type": "string"}, {"type": "integer"}, {}
+STRING, INTEGER, NUMBER, ANY = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {}
 
 # For each keyword, schemas in which it decides something; rewriting leaves it in, or takes it away.
 EXAMPLES: dict[str, list[Any]] = {
@@ -143,7 +143,18 @@ WITNESSES: dict[str, list[tuple[Any, str, str]]] = {
         ({"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1.5}, "1", "#/exclusiveMinimum"),
     ],
     "exclusiveMaximum": [({"type": "number", "exclusiveMaximum": -1, "minimum": -1.5}, "-1", "#/exclusiveMaximum")],
-    "allOf": [({"type": "number", "allOf": [{"exclusiveMinimum": 0}, {"maximum": 0.5}]}, "0", "#/allOf")],
+    "allOf": [
+        ({"type": "number", "allOf": [{"exclusiveMinimum": 0}, {"maximum": 0.5}]}, "0", "#/allOf"),
+        (
+            {
+                "$defs": {"x": {"exclusiveMinimum": 0}},
+                "type": "number",
+                "allOf": [{"$ref": "#/$defs/x"}, {"maximum": 0.5}],
+            },
+            "0",
+            "#/allOf",
+        ),
+    ],
     "anyOf": [
         (
             {"type": "number", "exclusiveMinimum": 0, "anyOf": [{"maximum": 0.5}, {"minimum": 2}]},
@@ -159,7 +170,7 @@ WITNESSES: dict[str, list[tuple[Any, str, str]]] = {
     ],
     "propertyNames": [
         (
-            {"properties": {"a": ANY}, "propertyNames": {"maxLength": 1}, "additionalProperties": True},
+            {"patternProperties": {"^a": ANY}, "propertyNames": {"maxLength": 1}, "additionalProperties": True},
             '{"ab": 1}',
             "#/propertyNames",
         )
@@ -191,7 +202,14 @@ WITNESSES: dict[str, list[tuple[Any, str, str]]] = {
         ({"type": "object", "patternProperties": {"^(?!a)": INTEGER}}, '{"b": "x"}', "#/patternProperties"),
     ],
     "format": [({"type": "string", "format": "regex"}, '"("', "#/format")],
-    "oneOf": [({"oneOf": [{"items": STRING}, {"items": INTEGER}], "type": "array"}, "[]", "#/oneOf")],
+    "oneOf": [({"oneOf": [{"pattern": "a"}, {"pattern": "b"}], **STRING}, '"ab"', "#/oneOf")],
+    "$ref": [
+        (
+            {"$defs": {"x": {"type": "number", "exclusiveMinimum": 0}}, "$ref": "#/$defs/x", "maximum": 0.5},
+            "0",
+            "#/$ref",
+        )
+    ],
     "$dynamicRef": [
         (
             {

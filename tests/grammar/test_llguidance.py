@@ -28,7 +28,7 @@ def refused(backend: Any, schema: Any) -> InvalidSchema:
         ("not", {"items": {"type": "null"}}),
         ("uniqueItems", True),
         ("contains", {"type": "null"}),
-        ("propertyNames", {"minLength": 2}),
+        ("propertyNames", {"minLength": 2, "pattern": "a"}),
         ("oneOf", [{"type": "string"}, {"pattern": "a"}]),
         ("format", "regex"),
         ("pattern", "^(?!a)b"),

@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ramify.errors import InvalidSchema
 from ramify.grammar.disjoint import are_disjoint
-from ramify.grammar.limits import GrammarLimits, check_schema
+from ramify.grammar.evaluate import CannotEvaluate, satisfies
+from ramify.grammar.limits import EXACT, UNBOUNDED, GrammarLimits, check_schema
 from ramify.grammar.merge import CannotMerge, flatten, merge
 from ramify.grammar.negate import CannotNegate, negate
 from ramify.grammar.rewrite import nearest, rewrite
 from ramify.grammar.schema import VALIDATIONS
+from ramify.grammar.shapes import TYPES
 from ramify.grammar.spec import JsonSchema
 from schema_world import is_valid, pool, schemas, values
 
@@ -28,7 +30,7 @@ quick = settings(
 
 
 def rewritten(schema: Any) -> Any:
-    return rewrite(schema).schema
+    return rewrite(schema, GrammarLimits(narrowing=EXACT)).schema
 
 
 def same(before: Any, after: Any, some: list[Any]) -> None:
@@ -49,6 +51,35 @@ def checked(schema: Any) -> Any:
 def test_rewriting_changes_no_answer(schema: Any, some: list[Any]) -> None:
     checked(schema)
     same(_modern(schema), rewritten(schema), some)
+
+
+@quick
+@given(schemas, st.lists(values, max_size=5))
+def test_overlapping_alternatives_may_lose_values_and_gain_none(schema: Any, some: list[Any]) -> None:
+    checked(schema)
+    exact, narrower = (
+        rewrite(schema, GrammarLimits(narrowing=EXACT)),
+        rewrite(schema, GrammarLimits(narrowing=UNBOUNDED)),
+    )
+    assert "x-narrower" not in json.dumps(narrower.schema)
+    is_told = any(note.kind == "narrowed" for note in narrower.notes)
+    assert is_told or narrower.schema == exact.schema
+    for value in (*some, *POOL):
+        before, after = is_valid(_modern(schema), value), is_valid(narrower.schema, value)
+        assert after == before or (is_told and before), (value, narrower.schema)
+
+
+@quick
+@given(schemas, st.lists(values, max_size=5))
+def test_a_value_is_evaluated_as_the_validator_does(schema: Any, some: list[Any]) -> None:
+    checked(schema)
+    after = rewritten(schema)
+    for value in (*some, *POOL[:40]):
+        try:
+            answer = satisfies(value, after, lambda reference: None)
+        except CannotEvaluate:
+            continue
+        assert answer == is_valid(after, value), (value, after)
 
 
 @quick
@@ -130,6 +161,39 @@ def _modern(schema: Any) -> Any:
         ({"contains": True, "minContains": 2}, "contains"),
         ({"contains": {"type": "null"}, "minContains": 0}, "contains"),
         ({"minProperties": 1, "required": ["a"]}, "minProperties"),
+        ({"oneOf": [{"type": "array", "items": {"type": t}} for t in ("string", "integer", "null")]}, "oneOf"),
+        (
+            {"oneOf": [{"properties": {"a": {"enum": [t]}, "b": {"type": t}}, "required": ["a"]} for t in TYPES]},
+            "oneOf",
+        ),
+        ({"oneOf": [{"type": "string", "pattern": p} for p in ("^a+$", "^b", "^ab")]}, "oneOf"),
+        ({"oneOf": [{"pattern": "^a"}, {"enum": ["b", "c"]}], "type": "string"}, "oneOf"),
+        (
+            {
+                "oneOf": [
+                    {"additionalProperties": False, "properties": {"a": {"type": "integer"}, "b": {"const": 1}}},
+                    {"additionalProperties": False, "properties": {"a": {"type": "integer"}, "b": {"const": 2}}},
+                ]
+            },
+            "oneOf",
+        ),
+        ({"enum": ["a", 1, {"a": 1}, ["b"]], "not": {"patternProperties": {"a": {"type": "integer"}}}}, "not"),
+        ({"allOf": [{"enum": [1, 2, "ab", "b"]}, {"type": ["integer", "string"], "pattern": "a"}]}, "allOf"),
+        ({"not": {"const": ["a", 1]}}, "not"),
+        ({"type": "string", "not": {"pattern": "^(a|b)c?$"}}, "not"),
+        ({"type": "array", "maxItems": 3, "not": {"items": {"type": "string"}}}, "not"),
+        ({"type": "object", "propertyNames": False}, "propertyNames"),
+        ({"properties": {"a": {}, "b": {"type": "null"}}, "propertyNames": {"maxLength": 1}}, "propertyNames"),
+        ({"properties": {"a": {}, "ab": {}}, "propertyNames": {"enum": ["a", "c"]}}, "propertyNames"),
+        ({"patternProperties": {".*": {"type": "string"}}, "propertyNames": {"pattern": "^a"}}, "propertyNames"),
+        ({"properties": {"a": {}}, "patternProperties": {"": {"type": "string"}}}, "patternProperties"),
+        ({"properties": {"a": {}, "b": {}}, "maxProperties": 2, "additionalProperties": False}, "maxProperties"),
+        ({"type": "array", "contains": {"type": "string"}, "maxItems": 3}, "contains"),
+        ({"type": "array", "contains": {"const": 1}, "minContains": 2, "maxContains": 2, "maxItems": 4}, "ontains"),
+        (
+            {"$defs": {"e": {"enum": ["a", 1]}}, "type": "array", "items": {"$ref": "#/$defs/e"}, "uniqueItems": True},
+            "un",
+        ),
     ],
     ids=str,
 )
@@ -137,6 +201,20 @@ def test_each_rewriting_takes_its_keyword_away_and_means_the_same(schema: Any, g
     after = rewritten(schema)
     assert gone not in json.dumps(after)
     same(schema, after, [])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {}, "b": {}, "c": {}}, "required": ["c"], "minProperties": 2},
+        {"properties": {"a": {}, "b": {}}, "required": ["c"], "maxProperties": 0},
+        {"properties": {"a": {}, "b": {}}, "maxProperties": 2, "minProperties": 1},
+        {"properties": {"a": {}, "b": {}, "c": {}}, "patternProperties": {"^b": {}}, "maxProperties": 1},
+    ],
+    ids=str,
+)
+def test_counts_that_remain_mean_the_same(schema: Any) -> None:
+    same(schema, rewritten(schema), [])
 
 
 def test_older_spellings() -> None:

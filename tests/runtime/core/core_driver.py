@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ramify.errors import ErrorInfo
+from ramify.grammar.fill import Filled, MaskMade, MaskRequest
 from ramify.runtime.core.config import CoreConfig
 from ramify.runtime.core.messages import (
     Append,
@@ -26,6 +28,58 @@ from ramify.runtime.worker.fake import FakeWorker, next_token, prefix_hashes
 ABORTED = ErrorInfo("Cancelled", "aborted by the test", "", "")
 
 
+class ScriptedFiller:
+    """A `MaskFiller` whose clock is the driver's: `ticks(key, n)` says how long the n-th mask of a gen takes. A mask of
+    no ticks is made in its step."""
+
+    def __init__(self, ticks: Callable[[tuple[int, int], int], int]) -> None:
+        self._ticks = ticks
+        self._counts: dict[tuple[int, int], int] = {}
+        self._making: list[tuple[int, MaskRequest]] = []
+        self._now = 0
+        self.late = 0
+        self.begun = 0
+
+    @property
+    def making(self) -> bool:
+        return bool(self._making)
+
+    def fill(self, requests: Sequence[MaskRequest], out_RW: np.ndarray, patience: float) -> Filled:
+        filled = Filled()
+        for index, request in enumerate(requests):
+            assert all(request.state is not other.state for _, other in self._making), "a state in two threads"
+            ticks = self._cost(request)
+            if ticks:
+                filled.late.append(index)
+                self.late += 1
+                self._making.append((self._now + ticks, request))
+            else:
+                request.state.fill_mask(out_RW[index])
+        return filled
+
+    def begin(self, request: MaskRequest) -> None:
+        assert all(request.state is not other.state for _, other in self._making), "a state in two threads"
+        self.begun += 1
+        self._making.append((self._now + max(1, self._cost(request)), request))
+
+    def _cost(self, request: MaskRequest) -> int:
+        number = self._counts[request.key] = self._counts.get(request.key, -1) + 1
+        return self._ticks(request.key, number)
+
+    def due(self) -> list[MaskMade]:
+        """What is made by the next tick."""
+        self._now += 1
+        ready = [entry for entry in self._making if entry[0] <= self._now]
+        self._making = [entry for entry in self._making if entry[0] > self._now]
+        made = []
+        for _, request in ready:
+            mask = np.empty(2, np.int32)
+            request.state.fill_mask(mask)
+            slow = self._ticks(request.key, self._counts[request.key]) > 0
+            made.append(MaskMade(request.key, mask, None, 1e9 if slow else 0.0))
+        return made
+
+
 class Driver:
     """One core over one fake worker. `tick` is one call of `step` with at most one reply of the worker's."""
 
@@ -37,10 +91,13 @@ class Driver:
         max_length: int = 256,
         vocab_size: int = 64,
         fails: frozenset[int] = frozenset(),
-        **config: int,
+        filler: ScriptedFiller | None = None,
+        **config: float,
     ) -> None:
+        self.filler = filler
+        config.setdefault("mask_timeout", 1e6)  # a tick is a second
         self.info = WorkerInfo(slots=slots, max_rows=max_rows, max_length=max_length, vocab_size=vocab_size)
-        self.core = Core(CoreConfig(overlap=overlap, check=True, **config), self.info)
+        self.core = Core(CoreConfig(overlap=overlap, check=True, **config), self.info, filler)  # type: ignore[arg-type]
         self.answers: deque[WorkerReply] = deque()
         self.worker = FakeWorker(self.info, self.answers.append, fails)
         self.inbox: list[CoreInput] = []
@@ -62,6 +119,8 @@ class Driver:
             reply = self.answers.popleft()
             self.worker.reveal(reply)
             inbox.append(reply)
+        if self.filler is not None:
+            inbox += self.filler.due()
         out = self.core.step(self.now, inbox)
         self.now += 1.0
         for message in out:
@@ -77,7 +136,8 @@ class Driver:
                 (self.done if isinstance(message, GenDone) else self.failed)[message.node] = message  # type: ignore[index]
             else:
                 self.others.append(message)
-        return bool(inbox or out or not self.core.idle)
+        making = self.filler is not None and self.filler.making
+        return bool(inbox or out or making or not self.core.idle)
 
     def drain(self, limit: int = 100_000) -> None:
         for _ in range(limit):

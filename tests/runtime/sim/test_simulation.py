@@ -27,11 +27,12 @@ def test_two_hundred_seeds(parts: Parts, capsys: pytest.CaptureFixture[str]) -> 
     elapsed = time.perf_counter() - begin
     with capsys.disabled():
         print(f"\n{SEEDS} seeds, {SEEDS / elapsed:.1f} seeds/s, {sum(o.steps for o in outcomes)} steps")
-    # The seeds must reach what they are there for: values, failures, retractions and evictions.
+    # The seeds must reach what they are there for: values, failures, retractions, evictions and late masks.
     assert sum(o.done for o in outcomes) > 10 * SEEDS
     assert sum(o.failed for o in outcomes) > SEEDS
     assert sum(o.retractions for o in outcomes) > 0
     assert sum(o.evicted for o in outcomes) > SEEDS
+    assert sum(o.late_masks for o in outcomes) > SEEDS
 
 
 def test_same_seed_same_trace_in_another_process(parts: Parts) -> None:

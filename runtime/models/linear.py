@@ -24,15 +24,24 @@ class LinearFactory(Protocol):
         ...
 
 
-class MergedLinear(nn.Linear):
+class LoadedLinear(nn.Linear):
+    """A linear layer whose parameters hold garbage until they are loaded, not values computed to be overwritten."""
+
+    def reset_parameters(self) -> None:
+        """Leave the parameters as they are."""
+
+
+class MergedLinear(LoadedLinear):
     """Several linear layers of one input, one product: rows of the weight belong to one part after the other.
 
     Attributes:
         parts: last component of each part's name in the checkpoint -> its out_features.
     """
 
-    def __init__(self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype) -> None:
-        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, device="meta")
+    def __init__(
+        self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, device=device)
         self.parts = parts
 
 
@@ -44,14 +53,11 @@ class DenseLinear:
         self._device = device
 
     def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
-        # On no device first: torch's own initial values would be computed to be overwritten.
-        layer = nn.Linear(in_features, out_features, bias=bias, dtype=self._dtype, device="meta")
-        return layer.to_empty(device=self._device)
+        return LoadedLinear(in_features, out_features, bias=bias, dtype=self._dtype, device=self._device)
 
     def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
         parts = {name.rpartition(".")[2]: size for name, size in names.items()}
-        layer = MergedLinear(parts, in_features, bias=bias, dtype=self._dtype)
-        return layer.to_empty(device=self._device)
+        return MergedLinear(parts, in_features, bias=bias, dtype=self._dtype, device=self._device)
 
 
 def checkpoint_tensors(model: nn.Module) -> dict[str, Tensor]:

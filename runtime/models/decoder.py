@@ -131,6 +131,13 @@ class DecoderBlock(nn.Module):
         return terms
 
 
+class LoadedEmbedding(nn.Embedding):
+    """Its parameters hold garbage until they are loaded."""
+
+    def reset_parameters(self) -> None:
+        """Leave the parameters as they are."""
+
+
 class Decoder(nn.Module):
     """Embeddings, blocks and the last norm."""
 
@@ -138,8 +145,7 @@ class Decoder(nn.Module):
         self, config: ModelConfig, attention: type[GroupedQueryAttention], make: Making, max_length: int
     ) -> None:
         super().__init__()
-        embedding = nn.Embedding(config.vocab_size, config.hidden_size, dtype=make.dtype, device="meta")
-        self.embed_tokens = embedding.to_empty(device=make.device)
+        self.embed_tokens = LoadedEmbedding(config.vocab_size, config.hidden_size, dtype=make.dtype, device=make.device)
         self.layers = nn.ModuleList(DecoderBlock(config, layer, attention, make) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, make)
         self._rotary = RotaryTable(config, max_length, make.dtype, make.device)

@@ -112,6 +112,8 @@ def build_engine(options: EngineOptions) -> Engine:
             overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
             chunk_tokens=options.chunk_tokens,
+            # Where the model computes on the processors too, a mask may have to wait for one.
+            mask_patience=0.002 if options.depth(device) else 0.05,
             check=options.check,
         )
         engine_loop = EngineLoop(
@@ -127,7 +129,7 @@ def build_engine(options: EngineOptions) -> Engine:
     except BaseException:
         worker.close()
         raise
-    if options.depth:  # a device works beside this process: its requests would feel what is loaded later
+    if config.overlap:  # a device works beside this process: its requests would feel what is loaded later
         vetting.warm()
         if isinstance(backend, Router):
             backend.load()

@@ -14,12 +14,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+ONTO_ROWS = 256
+"""Rows from which a product is bound by arithmetic, so that it adds the residual stream on the way."""
+
 
 class BlockOps(Protocol):
     """Products with weights, norm, norm behind the residual addition, and the gate of the MLP."""
 
     def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
         """x @ weight.T + bias; [T, I] -> [T, O]."""
+        ...
+
+    def linear_onto(
+        self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, residual_TO: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """Two terms of x @ weight.T + bias + residual: the product, or None where it is in the other term already.
+
+        The sum may take the memory of `residual_TO`.
+        """
         ...
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
@@ -40,6 +52,11 @@ class TorchBlockOps:
 
     def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
         return F.linear(x, weight_OI, bias_O)
+
+    def linear_onto(
+        self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, residual_TO: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        return F.linear(x, weight_OI, bias_O), residual_TO
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -66,6 +83,14 @@ class TritonBlockOps:
 
     def linear(self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
         return self._products.linear(x, weight_OI, bias_O)
+
+    def linear_onto(
+        self, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, residual_TO: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        if x.shape[0] < ONTO_ROWS or bias_O is not None:
+            return self.linear(x, weight_OI, bias_O), residual_TO
+        # Read and written while the product computes, which the norm behind it need not do then.
+        return None, torch.addmm(residual_TO, x, weight_OI.t(), out=residual_TO)
 
     def norm(self, x: Tensor, weight_E: Tensor, eps: float) -> Tensor:
         return self._norm.rms_norm(x, weight_E, eps)

@@ -14,22 +14,6 @@ from torch import Tensor, nn
 from .block_ops import BlockOps
 
 
-class LinearFactory(Protocol):
-    """Makes linear layers [..., in_features] -> [..., out_features]. Their parameters hold garbage until loaded."""
-
-    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
-        """The layer `name`."""
-        ...
-
-    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
-        """Layers of one input as one: their outputs side by side. `names`: each one's out_features, in order."""
-        ...
-
-    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
-        """Two layers of one input and size as one, whose output is silu(first) * second."""
-        ...
-
-
 class Linear(nn.Linear):
     """A linear layer whose product is computed by `ops`."""
 
@@ -40,6 +24,26 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._ops.linear(x, self.weight, self.bias)
+
+    def onto(self, x: Tensor, residual: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Two terms of the layer's output plus `residual`; see `BlockOps.linear_onto`."""
+        return self._ops.linear_onto(x, self.weight, self.bias, residual)
+
+
+class LinearFactory(Protocol):
+    """Makes linear layers [..., in_features] -> [..., out_features]. Their parameters hold garbage until loaded."""
+
+    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> Linear:
+        """The layer `name`."""
+        ...
+
+    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
+        """Layers of one input as one: their outputs side by side. `names`: each one's out_features, in order."""
+        ...
+
+    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
+        """Two layers of one input and size as one, whose output is silu(first) * second."""
+        ...
 
 
 class MergedLinear(Linear):
@@ -71,17 +75,17 @@ class DenseLinear:
         self._device = device
         self._ops = ops
 
-    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> nn.Module:
+    def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> Linear:
         layer = Linear(in_features, out_features, bias=bias, dtype=self._dtype, ops=self._ops)
         return layer.to_empty(device=self._device)
 
-    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
+    def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
         return self._merged(MergedLinear, names, in_features, bias)
 
-    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> nn.Module:
+    def gated(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
         return self._merged(GatedLinear, names, in_features, bias)
 
-    def _merged(self, kind: type[MergedLinear], names: dict[str, int], in_features: int, bias: bool) -> nn.Module:
+    def _merged(self, kind: type[MergedLinear], names: dict[str, int], in_features: int, bias: bool) -> Linear:
         parts = {name.rpartition(".")[2]: size for name, size in names.items()}
         layer = kind(parts, in_features, bias=bias, dtype=self._dtype, ops=self._ops)
         return layer.to_empty(device=self._device)

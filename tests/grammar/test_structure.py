@@ -47,7 +47,8 @@ _CONTROL = {"<|end|>": STOP, "<|call|>": CALL, "<|off|>": OFF}
 _PIECES = ["<a", "x<a", "<a>", "a>1", "1</a>", "</a>x", "</a><a>", "x<", '"</a>"', '{"k": ', '"}</', "<b>", "</think>"]
 _PIECES += ["k>x", "</th", "]", "[", ", ", "x</think><a>", "7<", "\n</a>", "é<", "call", "<|call|>", "|>", "ab", "12"]
 _BYTES = [
-    bytes((byte,)) for byte in dict.fromkeys((*b'<>/abkox127 ,[]{}":|-.e\nthinclof0', *"é日".encode(), 0xF0, 0x80, 0xFF))
+    bytes((byte,))
+    for byte in dict.fromkeys((*b'<>/abkox127 ,[]{}":|-.e\nthinclof0', *"é日".encode(), 0xF0, 0x80, 0xFF))
 ]
 TOKENS = (b"", b"", b"", *_BYTES, *(piece.encode() for piece in _PIECES), "日é".encode(), b"x\xc3", b"\xa9<")
 VOCABULARY = Vocabulary(TOKENS, frozenset({STOP}), len(TOKENS) + 40, _CONTROL)

@@ -37,6 +37,9 @@ log = logging.getLogger("ramify.kernels")
 MOST_ROWS = 64
 """Rows up to which a kernel here computes."""
 
+FEWER_ROWS = 32
+"""Rows that are padded to no more than this."""
+
 RUN = 2048
 """Inputs a program of `_one_row` reads at once of each of its rows of weights, at most."""
 
@@ -165,7 +168,7 @@ def cut(outputs: int, inputs: int, tokens: int, multiprocessors: int) -> Cut:
     if outputs >= 128 * multiprocessors:
         return Cut(128, TILE_INPUTS, 4, 1)
     parts = max(1, min(MOST_PARTS, multiprocessors // triton.cdiv(outputs, 64), triton.cdiv(inputs, TILE_INPUTS)))
-    return Cut(64, TILE_INPUTS, 5 if tokens <= 32 else 4, parts)
+    return Cut(64, TILE_INPUTS, 5 if tokens <= FEWER_ROWS else 4, parts)
 
 
 class SkinnyProducts:
@@ -224,7 +227,7 @@ class SkinnyProducts:
 
     def _few_rows(self, x_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, gated: bool) -> Tensor:
         (tokens, inputs), outputs = x_TI.shape, weight_OI.shape[0]
-        padded = 32 if tokens <= 32 else MOST_ROWS
+        padded = FEWER_ROWS if tokens <= FEWER_ROWS else MOST_ROWS
         rows, block, stages, parts = cut(outputs, inputs, padded, self._multiprocessors)
         tiles = triton.cdiv(outputs, rows)
         span = triton.cdiv(triton.cdiv(inputs, parts), block) * block

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -50,13 +51,22 @@ def jobs_of(
     device = runner.device
     full = None in config.windows  # windows share no prefix
     return [
-        partial(_products, model, sizes, dtype, device),
+        *(partial(_products, model, some, dtype, device) for some in by_kernel(sizes)),
         partial(_draws, config.vocab_size, dtype, device),
         *(
             partial(_decode, runner, config, dtype, slot, together)
             for together in ((False, True) if full else (False,))
         ),
     ]
+
+
+def by_kernel(sizes: list[int]) -> list[list[int]]:
+    """`sizes` in lists whose products are computed by the same kernels, but for the library's."""
+    from ..kernels.skinny import FEWER_ROWS, MOST_ROWS
+
+    ends = (1, FEWER_ROWS, MOST_ROWS, max(sizes, default=0))
+    lists = [[size for size in sizes if low < size <= high] for low, high in pairwise((0, *ends))]
+    return [some for some in lists if some]
 
 
 def _products(model: DecoderForCausalLM, sizes: list[int], dtype: torch.dtype, device: torch.device) -> None:

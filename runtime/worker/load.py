@@ -191,7 +191,13 @@ class _Build:
             return TorchAttention(pool)
         from ..attention.triton_backend import TritonAttention
 
-        return TritonAttention(pool, heads=self._config.num_heads, max_rows=self.max_rows, flash=self._flash)
+        return TritonAttention(
+            pool,
+            heads=self._config.num_heads,
+            max_rows=self.max_rows,
+            flash=self._flash,
+            windows=self._config.windows,
+        )
 
     def _load_model(self) -> DecoderForCausalLM:
         with self.fitting("the model does not fit"):

@@ -40,6 +40,8 @@ def run_beside(main: Job, jobs: Iterable[Job], device: torch.device) -> None:
         main()
         for future in futures:
             future.result()
+    if device.type == "cuda":
+        torch._C._cuda_clearCublasWorkspaces()  # each thread had some 32 MiB of its own
 
 
 def jobs_of(
@@ -47,6 +49,8 @@ def jobs_of(
 ) -> list[Job]:
     """The jobs of a runner whose decode steps are captured at `sizes`; `slot` belongs to nobody."""
     device = runner.device
+    with torch.inference_mode():  # what most jobs need is compiled once, in front of them
+        model.model.norm(torch.zeros((1, config.hidden_size), dtype=dtype, device=device))
     full = None in config.windows  # windows share no prefix
     return [
         *(partial(_products, model, group, dtype, device) for group in _groups(sizes)),

@@ -25,7 +25,8 @@ from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace
 from ramify.runtime.kernels.norm import add_rms_norm
 from ramify.runtime.kernels.rotary import rotate_and_write
 from ramify.runtime.kernels.sampling import SampleInputs, sample
-from ramify.runtime.kernels.skinny import SkinnyProducts
+from ramify.runtime.kernels.skinny import MOST_ROWS, SkinnyProducts
+from torch.nn.functional import linear
 
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD, VOCAB, LAYERS = 4096, 14336, 32, 8, 128, 128_256, 32
 PRODUCTS = {
@@ -223,9 +224,11 @@ def prefill(bench: Bench) -> None:
 
 
 def products(bench: Bench) -> None:
-    """The library's and ours, where ours differ; then all products of a step."""
+    """The library's, and ours up to where the library takes over; gate and up with their gate."""
+    ours = SkinnyProducts(torch.device("cuda"))
+    gated = {"library": lambda x, weight: gated_silu(linear(x, weight)), "ours": partial(ours.linear, gated=True)}
     for rows in (1, 8, 16, 32, 64, 128, 256):
-        ways = {"library": torch.nn.functional.linear, "ours": SkinnyProducts(torch.device("cuda")).linear}
+        ways = {"library": linear, "ours": ours.linear} if rows <= MOST_ROWS else {"library": linear}
         totals = dict.fromkeys(ways, 0.0)
         total_size = 0
         for name, (outputs, inputs) in PRODUCTS.items():
@@ -235,7 +238,8 @@ def products(bench: Bench) -> None:
             count = 1 if name == "head" else LAYERS
             total_size += count * size
             for way, product in ways.items():
-                ms = graph_ms([partial(product, x, weight) for weight in weights])
+                compute = gated[way] if name == "gate_up" else product
+                ms = graph_ms([partial(compute, x, weight) for weight in weights])
                 totals[way] += count * ms
                 bench.row(f"{way}: product {name}, {rows} rows", ms, size=size)
             del weights

@@ -30,7 +30,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "sampling": ("_sample", "_draw"),
     "gathers": ("index_select", "indexselect", "gather", "embedding", "index_elementwise", "vectorized_gather"),
     "copies": ("memcpy", "memset"),
-    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma"),
+    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma", "_one_row", "_few_rows"),
 }
 """What a kernel is, by a part of its name; the first that fits."""
 

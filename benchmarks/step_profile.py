@@ -27,10 +27,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "norms": ("_rms_norm",),
     "rotary, KV write": ("_rotate",),
     "silu": ("_gated_silu",),
-    "sampling": ("_sample", "_draw"),
+    "sampling": ("_sample", "_draw", "_choose"),
     "gathers": ("index_select", "indexselect", "gather", "embedding", "index_elementwise", "vectorized_gather"),
     "copies": ("memcpy", "memset"),
-    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma"),
+    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma", "_one_row", "_few_rows"),
 }
 """What a kernel is, by a part of its name; the first that fits."""
 

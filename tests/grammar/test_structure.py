@@ -43,7 +43,7 @@ from ramify.grammar.state import GrammarPlan, GrammarState
 from ramify.grammar.validate import check_value
 from ramify.grammar.vocabulary import Vocabulary
 
-FUZZ_STRUCTURES = 6_000 if os.environ.get("RAMIFY_FUZZ") == "1" else 300
+FUZZ_STRUCTURES = 6_000 if os.environ.get("RAMIFY_FUZZ") == "1" else 200
 STOP, CALL, OFF = 0, 1, 2
 _CONTROL = {"<|end|>": STOP, "<|call|>": CALL, "<|off|>": OFF}
 _PIECES = ["<a", "x<a", "<a>", "a>1", "1</a>", "</a>x", "</a><a>", "x<", '"</a>"', '{"k": ', '"}</', "<b>", "</think>"]
@@ -378,6 +378,12 @@ REFUSED: list[tuple[Format, type[Exception], str, str]] = [
         "without an end",
     ),
     (Sequence((A, Lark('start: "x"+\n%ignore " "'))), UnenforceableSchema, "format.parts[1]", "ignores text"),
+    (
+        Tag("x", TriggeredTags(("x<",), (Tag("x<", _KV, "x"),)), "<|off|>"),
+        UnenforceableSchema,
+        "format.content",
+        "overlap",
+    ),
     (Optional(Optional(A)), UnenforceableSchema, "format.part", "already"),
     (Tag("<a>", Regex("(?=a)"), "</a>"), UnenforceableSchema, "format.content, character 0", "look"),
     (Tag("<a>", Lark("start: B"), "</a>"), InvalidSchema, "format.content, line 1, column 8", "B is not defined"),

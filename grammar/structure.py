@@ -520,10 +520,14 @@ def _back(avoid: tuple[str, ...]) -> State:
 
 
 def _once(then: Then) -> Then:
-    """`then`, called once for each argument: the states that lead there share one."""
+    """`then`, called once for each argument that makes a difference: the states that lead there share one."""
     made: dict[tuple[str, ...], State] = {}
 
     def state(avoid: tuple[str, ...]) -> State:
+        if () not in made:
+            made[()] = then(())
+        if not isinstance(made[()].open, Text):  # nothing here begins with what it should not
+            return made[()]
         if avoid not in made:
             made[avoid] = then(avoid)
         return made[avoid]

@@ -5,6 +5,9 @@
 The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the vocabulary is made up: 131,072 syllable
 words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
 document for both schemas, and reasoning, words and two tool calls that hold it for the structure, tokenized greedily.
+
+The last table is a step's masks of 256 rows on all processors but one, as the engine makes them: rows under the eight
+schemas of w4d, each in a document of its own and at another place. A row that ends begins the next document.
 """
 
 from __future__ import annotations
@@ -21,13 +24,15 @@ from typing import Any
 import numpy as np
 from ramify.errors import UnenforceableSchema
 from ramify.grammar.backends import BACKENDS, make_backend
-from ramify.grammar.matcher import fill_masks
+from ramify.grammar.fill import MaskRequest
+from ramify.grammar.fill_pool import MaskPool, spare_processors
+from ramify.grammar.matcher import MatcherState, fill_masks
 from ramify.grammar.spec import AnyText, GrammarSpec, JsonSchema, Sequence, StructuralTag, Tag, TriggeredTags
-from ramify.grammar.state import GrammarBackend
+from ramify.grammar.state import GrammarBackend, GrammarState
 from ramify.grammar.vocabulary import Vocabulary
 from vocabularies import Greedy, load_vocabulary
+from workloads import DIVERGENT, document
 
-_TEKKEN_STOP = 2  # </s>
 _FIELDS = [f"field_{k}" for k in range(6)]
 _LIST = {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 4}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 1000}
@@ -109,6 +114,38 @@ def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: GrammarSpec, 
     print(f"  counted bytes     {grammar.num_bytes}")
 
 
+def divergent(vocabulary: Vocabulary, remember: bool, rows: int = 256, steps: int = 200) -> None:
+    """Milliseconds of a step's masks, from cold and again; `remember`: masks made before are kept."""
+    backend = make_backend(vocabulary, "llguidance")
+    grammars = [backend.compile(JsonSchema(json.dumps(schema))) for schema in DIVERGENT]
+    greedy, stop = Greedy(vocabulary), min(vocabulary.stop_ids)
+    pool = MaskPool(vocabulary.words, lambda made: None)
+    out = np.empty((rows, vocabulary.words), np.int32)
+
+    for label in ("cold", "warm"):
+        rng = random.Random(3)
+
+        def begin(row: int, rng: random.Random = rng) -> tuple[GrammarState, list[int]]:
+            ids = [*greedy.encode(json.dumps(document(rng, DIVERGENT[row % len(DIVERGENT)]))), stop]
+            state: MatcherState = grammars[row % len(DIVERGENT)].state()
+            return state if remember else MatcherState(state.matcher, vocabulary), ids
+
+        running = [begin(row) for row in range(rows)]
+        for state, ids in running:
+            for token_id in ids[: rng.randrange(len(ids))]:
+                state.accept(token_id)
+        times = []
+        for _ in range(steps):
+            requests = [MaskRequest((0, row), state) for row, (state, _) in enumerate(running)]
+            times.append(microseconds(lambda requests=requests: pool.fill(requests, out, 60.0)) / 1e3)
+            for row, (state, ids) in enumerate(running):
+                assert state.accept(ids[state.num_accepted])
+                if state.terminated:
+                    running[row] = begin(row)
+        print(f"  {label}, masks {'remembered' if remember else 'forgotten '} {spread(times)}")
+    pool.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("tokenizer", nargs="?", type=Path, help="a tokenizer.json or tekken.json")
@@ -129,6 +166,9 @@ def main() -> None:
                 measure(backend, vocabulary, spec, text)
             except UnenforceableSchema as error:
                 print(f"  refused: {error.where[:80]}")
+    print(f"256 divergent rows on {spare_processors()} threads, milliseconds a step")
+    for remember in (True, False):
+        divergent(vocabulary, remember)
 
 
 if __name__ == "__main__":

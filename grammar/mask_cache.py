@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MaskCache:
-    """Masks of one vocabulary, of a bounded number; the oldest goes first. Thread-safe.
+    """Masks of one vocabulary, of a bounded number; what was not used for longest goes first. Thread-safe.
 
     Args:
         vocabulary: whose tokens move a place.
@@ -49,7 +49,10 @@ class MaskCache:
 
     def get(self, key: Hashable) -> MaskRow | None:
         """A mask that must not be written; None if none is kept."""
-        return self._rows.get(key)
+        mask = self._rows.pop(key, None)
+        if mask is not None:  # another thread that asks in between makes the mask once more
+            self._rows[key] = mask
+        return mask
 
     def put(self, key: Hashable, mask: MaskRow) -> None:
         """Keep a copy of `mask`."""
@@ -57,8 +60,8 @@ class MaskCache:
         copy.flags.writeable = False
         with self._lock:
             self._rows[key] = copy
-            if len(self._rows) > self._max_rows:
-                del self._rows[next(iter(self._rows))]
+            while len(self._rows) > self._max_rows:
+                self._rows.pop(next(iter(self._rows)), None)
 
     def after(self, place: Place, token_id: int) -> Place:
         """The place behind a token."""

@@ -1,128 +1,401 @@
-"""What hostile grammars cost an engine: each against the vetting process, with the time until its answer.
+"""Hostile grammars against an engine: each ends in time and in a named error, delays nobody, and leaves nothing behind.
 
-    python benchmarks/grammar_hostile.py
+    python benchmarks/grammar_hostile.py [--count 1000] [--seed 0] [--pairs 5] [--rate 8] [--rounds 3]
 
-Every answer must be a compiled grammar or a named error within the limit on wall time and 0.1 s. The last lines breach
-the limits on purpose (they are lowered), and count what is left behind. The vocabulary is made up, 131,072 tokens.
+Three parts, each of which can be left out (`--count 0`, `--pairs 0`, `--rounds 0`):
+
+1. `--count` grammars (see `hostile_grammars.py`) one after the other through the compile cache and its vetting, over a
+   made-up vocabulary of 131,072 tokens. Each must compile, and then fill its first masks, or end in a named error
+   within the limit. Then the limits are lowered, to breach them on purpose.
+2. A plain stream of the bundled model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and with
+   hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
+3. What is left after rounds of hostile grammars, processes killed among them: processes, threads, descriptors, memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import json
+import ctypes
+import gc
 import os
-import subprocess
+import random
+import signal
+import statistics
+import threading
 import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hostile_grammars import hostile_grammars
+from paced_engine import paced_engine
 from ramify.errors import RamifyError
 from ramify.grammar.backends import make_backend
-from ramify.grammar.spec import GrammarSpec, JsonSchema, Lark, Regex
-from ramify.grammar.vetting import VettedBackend, VettingLimits, VettingPool, is_small
+from ramify.grammar.compile import GrammarCompiler
+from ramify.grammar.limits import VettingLimits
+from ramify.grammar.spec import GrammarSpec, JsonSchema
+from ramify.grammar.state import CompiledGrammar
+from ramify.grammar.vetting import VettedBackend
+from ramify.grammar.vetting_pool import VettingPool
+from ramify.grammar.vocabulary import Vocabulary
+from ramify.runtime.client.engine import EngineHandle
+from ramify.runtime.engine.options import EngineOptions
+from ramify.runtime.protocol.graph import (
+    CloseRun,
+    EngineReply,
+    Gen,
+    GraphDelta,
+    NodeDone,
+    NodeFailed,
+    RunClosed,
+    RunOptions,
+    Text,
+    TextDelta,
+)
 from vocabularies import made_up_vocabulary
 
-STRING = {"type": "string"}
+MARGIN = 0.1
+"""Seconds beyond the limit within which the answer must be there."""
+NAMED = ("InvalidSchema", "UnenforceableSchema", "Overloaded")
+POLITE_TO_NOBODY = VettingLimits(niceness=0)
+"""For the parts in which nothing runs beside: what is measured are the limits."""
+MASKS = 8
+"""Masks filled of each grammar that compiles, on a walk through tokens that it allows."""
+STEP_SECONDS = 0.025
+STREAM_TOKENS = 400
 
 
-def nested(levels: int) -> str:
-    return '{"type": "object", "properties": {"a": ' * levels + '{"type": "string"}' + '}, "required": ["a"]}' * levels
+# ---- processes and memory -------------------------------------------------------------------------------------------
 
 
-def tower(levels: int, keyword: str) -> dict[str, Any]:
-    schema: dict[str, Any] = STRING
-    for level in range(levels):
-        schema = {keyword: [{"properties": {f"a{level}": schema}, "required": [f"a{level}"]}, {"items": schema}]}
-    return schema
+def children(*pids: int) -> set[int]:
+    """The processes that these have started and that are not reaped."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[1]) in pids:
+                found.add(int(stat.parent.name))
+    return found
 
 
-def objects(count: int) -> dict[str, Any]:
-    return {"type": "object", "properties": {f"p{index}": STRING for index in range(count)}}
+def descendants(pid: int) -> set[int]:
+    """Its children, theirs, and so on."""
+    found: set[int] = set()
+    level = {pid}
+    while level := children(*level):
+        found |= level
+    return found
 
 
-HOSTILE: dict[str, Any] = {
-    "500 nested objects": nested(500),
-    "5,000 nested objects": nested(5_000),
-    "100,000 nested objects": nested(100_000),
-    "25 nested objects": nested(25),
-    "pattern of 50,000 nested groups": {**STRING, "pattern": "(" * 50_000 + ")" * 50_000},
-    "pattern (a{1,100}){1,100}": {**STRING, "pattern": "(a{1,100}){1,100}"},
-    "pattern (.*a){20}": {**STRING, "pattern": "(.*a){20}"},
-    "pattern (.*(a|b).{1,300}){3}": {**STRING, "pattern": "(.*(a|b).{1,300}){3}"},
-    "pattern of 1,300 .*a": {**STRING, "pattern": ".*a" * 1_300},
-    "maxLength 100,000": {**STRING, "maxLength": 100_000},
-    "minLength = maxLength = 10,000": {**STRING, "minLength": 10_000, "maxLength": 10_000},
-    "maxItems 10,000 of objects": {"type": "array", "items": objects(5), "maxItems": 10_000},
-    "enum of 20,000 strings": {"enum": [f"value {index}" for index in range(20_000)]},
-    "enum of 2,000 strings": {"enum": [f"value {index}" for index in range(2_000)]},
-    "200 optional properties": objects(200),
-    "1,500 optional properties": objects(1_500),
-    "anyOf tower, depth 8": tower(8, "anyOf"),
-    "oneOf tower, depth 8": tower(8, "oneOf"),
-    "40 anyOf of 4 in an allOf": {
-        "allOf": [{"anyOf": [{"properties": {f"k{i}": {"const": j}}} for j in range(4)]} for i in range(40)]
-    },
-    "negation of 200 enums": {
-        "not": {"anyOf": [{"properties": {f"k{i}": {"enum": [f"x{j}" for j in range(20)]}}} for i in range(200)]}
-    },
-    "$ref to itself": {"$ref": "#"},
-    "$ref in a cycle": {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
-    "NUL in a pattern": {**STRING, "pattern": "a\x00b"},
-    "regex of 5,000 groups": Regex("(" * 5_000),
-    "grammar of 500 nested groups": Lark("start: " + "(" * 500 + '"a"' + ")" * 500),
-}
+def trimmed_rss() -> float:
+    """MiB of this process after collecting and giving back what the allocator keeps."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+# ---- 1: each grammar by itself --------------------------------------------------------------------------------------
+
+
+class Rig:
+    """A compile cache with vetting, as an engine has it."""
+
+    def __init__(self, vocabulary: Vocabulary, limits: VettingLimits) -> None:
+        backend = make_backend(vocabulary)
+        self.vocabulary = vocabulary
+        self.pool = VettingPool(vocabulary, "auto", limits=limits)
+        self.executor = ThreadPoolExecutor(1)
+        vetting = VettedBackend(backend, self.pool)
+        self.compiler = GrammarCompiler(backend, self.executor, clock=time.monotonic, vetting=vetting)
+        self.pool.plan(JsonSchema('{"type": "array"}'))
+
+    def close(self) -> None:
+        self.pool.close()
+        self.executor.shutdown()
+
+    def first_masks(self, grammar: CompiledGrammar, rng: random.Random) -> float:
+        """The slowest of the first masks, in seconds."""
+        state = grammar.state()
+        row = np.empty(self.vocabulary.words, np.int32)
+        slowest = 0.0
+        for _ in range(MASKS):
+            begin = time.perf_counter()
+            state.fill_mask(row)
+            slowest = max(slowest, time.perf_counter() - begin)
+            allowed = np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little"))
+            if not state.accept(int(rng.choice(allowed.tolist()))) or state.terminated:
+                break
+        return slowest
+
+
+def each_by_itself(specs: list[tuple[str, GrammarSpec]]) -> None:
+    limits = POLITE_TO_NOBODY
+    rig = Rig(made_up_vocabulary(), limits)
+    rng = random.Random(0)
+    seconds: list[float] = []
+    masks: list[float] = []
+    families: dict[str, Counter[str]] = {}
+    unnamed: list[str] = []
+    late: list[str] = []
+    for name, spec in specs:
+        begin = time.perf_counter()
+        error: BaseException | None
+        try:
+            grammar = rig.compiler.compile(spec).result(limits.queue_seconds + limits.wall_seconds + 30)
+            error = None
+        except Exception as raised:  # what is no error of ours is counted
+            error = raised
+        seconds.append(time.perf_counter() - begin)
+        outcome = "compiled"
+        if error is None:
+            try:
+                masks.append(rig.first_masks(grammar, rng))
+            except RamifyError as raised:
+                error, outcome = raised, "compiled, then named error"
+        else:
+            outcome = "over a limit" if "took more" in str(error) else "refused"
+        if error is not None and type(error).__name__ not in NAMED:
+            unnamed.append(f"{name}: {error!r:.200}")
+        if seconds[-1] > limits.wall_seconds + MARGIN:
+            late.append(f"{name}: {seconds[-1]:.2f} s, {error!r:.200}")
+        families.setdefault(name, Counter())[outcome] += 1
+    processes = len(descendants(os.getpid()))
+    rig.close()
+    print("| family | compiled | refused by name | over a limit, by name | compiled, then named error |")
+    print("|---|---|---|---|---|")
+    for name, found in families.items():
+        kinds = ("compiled", "refused", "over a limit", "compiled, then named error")
+        print(f"| {name} | " + " | ".join(str(found[kind]) for kind in kinds) + " |")
+    print(
+        f"\n{len(specs)} grammars; unnamed errors {len(unnamed)}, over the limit of {limits.wall_seconds:g} s + ",
+        end="",
+    )
+    print(f"{MARGIN:g} s {len(late)}; processes meanwhile {processes}, left {len(descendants(os.getpid()))}")
+    for line in (*unnamed, *late):
+        print("   ", line)
+    print(
+        f"until the answer: p50 {1e3 * quantile(seconds, 0.5):.1f} ms, p90 {1e3 * quantile(seconds, 0.9):.0f} ms, ",
+        end="",
+    )
+    print(f"p99 {1e3 * quantile(seconds, 0.99):.0f} ms, max {max(seconds):.2f} s")
+    print(f"slowest of the first {MASKS} masks: p50 {1e3 * quantile(masks, 0.5):.2f} ms, ", end="")
+    print(f"p99 {1e3 * quantile(masks, 0.99):.1f} ms, max {1e3 * max(masks):.1f} ms\n")
+
+
 BREACHES = {
-    "50 ms of processor time": VettingLimits(processes=1, cpu_seconds=0.05),
-    "50 ms of wall time": VettingLimits(processes=1, wall_seconds=0.05),
-    "1 MiB of memory": VettingLimits(processes=1, memory_bytes=1 << 20),
+    "50 ms of processor time": VettingLimits(niceness=0, cpu_seconds=0.05),
+    "50 ms of wall time": VettingLimits(niceness=0, wall_seconds=0.05),
+    "1 MiB of memory": VettingLimits(niceness=0, memory_bytes=1 << 20),
 }
 
 
-def spec_of(grammar: Any) -> GrammarSpec:
-    if isinstance(grammar, Regex | Lark):
-        return grammar
-    return JsonSchema(grammar if isinstance(grammar, str) else json.dumps(grammar))
+def breaches() -> None:
+    """Limits lowered until an ordinary large schema is beyond them: when the named error comes."""
+    properties = ", ".join(f'"p{index}": {{"type": "array", "items": {{"type": "string"}}}}' for index in range(900))
+    vocabulary = made_up_vocabulary()
+    for name, limits in BREACHES.items():
+        pool = VettingPool(vocabulary, "llguidance", limits=limits)
+        pool.submit(JsonSchema("true")).exception()
+        found: list[float] = []
+        what = ""
+        for index in range(20):
+            text = f'{{"type": "object", "title": "{index}", "properties": {{{properties}}}}}'
+            begin = time.perf_counter()
+            error = pool.submit(JsonSchema(text)).exception()
+            found.append(time.perf_counter() - begin)
+            what = getattr(error, "what", "compiled")
+        pool.close()
+        print(f"{name}: p50 {1e3 * quantile(found, 0.5):.0f} ms, max {1e3 * max(found):.0f} ms: {what}")
+    print(f"processes left: {len(descendants(os.getpid()))}\n")
 
 
-def answer(compile_: Any, spec: GrammarSpec) -> tuple[float, str]:
-    begin = time.perf_counter()
-    try:
-        outcome = f"compiled by {compile_(spec).backend}"
-    except RamifyError as error:
-        outcome = f"{type(error).__name__}: {error.what[:90]}"
-    return time.perf_counter() - begin, outcome
+# ---- 2: a stream beside them ----------------------------------------------------------------------------------------
 
 
-def children() -> int:
-    """Processes that this one has started and that still live."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(os.getpid())], capture_output=True, text=True)
-    return len(listed.stdout.split()) - 1  # ps itself
+class Client:
+    """Opens runs of one gen over one connection; `ended` has the time and the last reply of each."""
+
+    def __init__(self, engine: EngineHandle) -> None:
+        self.deltas: list[float] = []
+        self.ended: dict[int, Future[tuple[float, EngineReply]]] = {}
+        self._connection = engine.connect(self._on_reply)
+        self._next = 0
+
+    def gen(self, max_tokens: int, *, spec: GrammarSpec | None = None, events: bool = False) -> int:
+        run, self._next = self._next, self._next + 1
+        self.ended[run] = Future()
+        text = Text(stream=0, text="Once upon a time")
+        gen = Gen(
+            stream=0,
+            node=0,
+            name="x",
+            path="x",
+            max_tokens=max_tokens,
+            ignore_eos=spec is None,
+            grammar=spec,
+            events=events,
+        )
+        self._connection.send(GraphDelta(run, [text, gen], open=RunOptions()))
+        return run
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _on_reply(self, reply: EngineReply) -> None:
+        now = time.perf_counter()
+        if isinstance(reply, TextDelta):
+            self.deltas.append(now)
+        elif isinstance(reply, NodeDone | NodeFailed):
+            self._connection.send(CloseRun(reply.run))
+            self.ended[reply.run].set_result((now, reply))
+        elif isinstance(reply, RunClosed) and not self.ended[reply.run].done():
+            self.ended[reply.run].set_result((now, reply))
+
+
+def stream(client: Client, tokens: int) -> list[float]:
+    """Seconds between the tokens of one gen."""
+    client.deltas = []
+    client.ended[client.gen(tokens, events=True)].result()
+    return [later - earlier for earlier, later in zip(client.deltas, client.deltas[1:], strict=False)]
+
+
+def processor_share() -> tuple[float, float]:
+    """Processor seconds of this process and of the machine."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return time.process_time(), (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def beside(pairs: int, rate: float, specs: list[tuple[str, GrammarSpec]]) -> None:
+    options = EngineOptions(model="seedling", device="cpu", max_rows=16, overlap=1, threads=1)
+    with paced_engine(options, STEP_SECONDS) as engine:
+        plain, hostile = Client(engine), Client(engine)
+        stream(plain, 50)
+        _ended(hostile, hostile.gen(4, spec=JsonSchema('{"enum": [' + "1, " * 1500 + "2]}")))  # the server is ready
+        left = iter(specs)
+        ratios: list[tuple[float, float]] = []
+        outcomes: Counter[str] = Counter()
+        waits: list[float] = []
+        print(
+            "| pair | alone ms p50 / p99 / max | beside ms p50 / p99 / max | ratio of p99 | grammars | others' load |"
+        )
+        print("|---|---|---|---|---|---|")
+        for pair in range(pairs):
+            own, machine = processor_share()
+            begin = time.perf_counter()
+            alone = stream(plain, STREAM_TOKENS)
+            own_end, machine_end = processor_share()
+            load = (machine_end - machine - own_end + own) / (time.perf_counter() - begin)
+            stop = threading.Event()
+            sent: dict[int, float] = {}
+
+            def send(stop: threading.Event = stop, sent: dict[int, float] = sent) -> None:
+                for _, spec in left:
+                    begun = time.perf_counter()
+                    sent[hostile.gen(MASKS, spec=spec)] = begun
+                    if stop.wait(1 / rate):
+                        return
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            with_them = stream(plain, STREAM_TOKENS)
+            stop.set()
+            sender.join()
+            for run, begun in sent.items():
+                when, reply = _ended(hostile, run)
+                waits.append(when - begun)
+                outcomes[reply.error.code if isinstance(reply, NodeFailed) else type(reply).__name__] += 1
+            figures = [
+                [1e3 * quantile(gaps, 0.5), 1e3 * quantile(gaps, 0.99), 1e3 * max(gaps)] for gaps in (alone, with_them)
+            ]
+            ratios.append((figures[1][0] / figures[0][0], figures[1][1] / figures[0][1]))
+            shown = " | ".join(" / ".join(f"{figure:.1f}" for figure in each) for each in figures)
+            print(f"| {pair + 1} | {shown} | {ratios[-1][1]:.3f} | {len(sent)} | {load:.2f} |", flush=True)
+        medians = [statistics.median(each) for each in zip(*ratios, strict=True)]
+        print(
+            f"\nmedian of the ratios: p50 {medians[0]:.3f}, p99 {medians[1]:.3f}; {sum(outcomes.values())} grammars: ",
+            end="",
+        )
+        print(", ".join(f"{count} {name}" for name, count in outcomes.most_common()))
+        print(f"until their answers: p50 {quantile(waits, 0.5):.2f} s, max {max(waits):.2f} s\n")
+        plain.close()
+        hostile.close()
+
+
+def _ended(client: Client, run: int) -> tuple[float, EngineReply]:
+    return client.ended[run].result(120)
+
+
+# ---- 3: what is left ------------------------------------------------------------------------------------------------
+
+
+def left_behind(rounds: int, count: int, seed: int) -> None:
+    before = len(descendants(os.getpid())), threading.active_count(), len(os.listdir("/proc/self/fd"))
+    print("| after round | RSS MiB, trimmed | threads | descriptors | processes | cached, entries / MiB |")
+    print("|---|---|---|---|---|---|")
+    rig = Rig(made_up_vocabulary(8_192), POLITE_TO_NOBODY)
+    rng = random.Random(seed)
+    for number in range(rounds):
+        specs = [spec for _, spec in hostile_grammars(count, seed + number)]
+        for spec in specs:
+            waiting = [rig.compiler.compile(spec, owner) for owner in "abc"]
+            if rng.random() < 0.1:
+                for waiter in waiting:
+                    waiter.cancel()
+            elif rng.random() < 0.05:
+                _kill(descendants(os.getpid()) - children(os.getpid()), rng)  # a worker, idle or at work
+            for waiter in waiting:
+                _ = waiter.cancelled() or waiter.exception()
+        del waiting
+        _kill(children(os.getpid()), rng)  # the server itself
+        size = f"{rig.compiler.num_entries} / {rig.compiler.num_bytes / 2**20:.0f}"
+        _row(str(number + 1), size)
+    rig.close()
+    del rig
+    _row("all, closed", "")
+    after = len(descendants(os.getpid())), threading.active_count(), len(os.listdir("/proc/self/fd"))
+    print(f"\nprocesses, threads, descriptors before {before}, after {after}")
+
+
+def _kill(pids: set[int], rng: random.Random) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if pids:
+            os.kill(rng.choice(sorted(pids)), signal.SIGKILL)
+
+
+def _row(number: str, size: str) -> None:
+    counts: tuple[Any, ...] = (
+        threading.active_count(),
+        len(os.listdir("/proc/self/fd")),
+        len(descendants(os.getpid())),
+    )
+    print(f"| {number} | {trimmed_rss():.0f} | " + " | ".join(map(str, counts)) + f" | {size} |", flush=True)
 
 
 def main() -> None:
-    vocabulary = made_up_vocabulary()
-    limits = VettingLimits()
-    pool = VettingPool(vocabulary, "auto", limits=limits)
-    backend = VettedBackend(make_backend(vocabulary), pool)
-    for _ in range(2 * limits.processes):  # each process has answered once: they are warm
-        pool.plan(JsonSchema('{"type": "array"}'))
-    ordinary = [answer(pool.plan, JsonSchema('{"type": "array"}'))[0] for _ in range(50)]
-    print(f"an ordinary schema through a warm process: {1e3 * sorted(ordinary)[25]:.1f} ms\n")
-    print("| grammar | vetted | ms | answer |\n|---|---|---|---|")
-    slowest = 0.0
-    for name, grammar in HOSTILE.items():
-        spec = spec_of(grammar)
-        seconds, outcome = answer(backend.compile, spec)
-        slowest = max(slowest, seconds)
-        print(f"| {name} | {'no' if is_small(spec) else 'yes'} | {1e3 * seconds:.0f} | {outcome} |")
-    pool.close()
-    print(f"\nslowest: {slowest:.2f} s; limit {limits.wall_seconds:g} s; processes left: {children()}\n")
-    for name, lowered in BREACHES.items():
-        pool = VettingPool(vocabulary, "llguidance", limits=lowered)
-        with contextlib.suppress(RamifyError):  # a limit this low may be beyond anything
-            pool.plan(JsonSchema("true"))
-        seconds, outcome = answer(pool.plan, spec_of(HOSTILE["1,500 optional properties"]))
-        pool.close()
-        print(f"{name}: {seconds:.2f} s, {outcome}; processes left: {children()}")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--count", type=int, default=1000, help="grammars one by one")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=5, help="times that the stream runs alone and beside")
+    parser.add_argument("--rate", type=float, default=8.0, help="grammars a second beside the stream")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds after which is counted what is left")
+    options = parser.parse_args()
+    if options.rounds:
+        left_behind(options.rounds, 150, options.seed)
+        print()
+    if options.pairs:
+        seconds = options.pairs * STREAM_TOKENS * STEP_SECONDS
+        beside(options.pairs, options.rate, list(hostile_grammars(int(2 * seconds * options.rate), options.seed)))
+    if options.count:
+        each_by_itself(list(hostile_grammars(options.count, options.seed)))
+        breaches()
 
 
 if __name__ == "__main__":

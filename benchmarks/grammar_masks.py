@@ -4,7 +4,7 @@
 
 The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the vocabulary is made up: 131,072 syllable
 words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
-document for both schemas, tokenized greedily.
+document for both schemas, and reasoning, words and two tool calls that hold it for the structure, tokenized greedily.
 
 The last table is a step's masks of 256 rows on half of the processors, as the engine makes them: rows under the eight
 schemas of w4d, each in a document of its own and at another place. A row that ends begins the next document.
@@ -16,7 +16,8 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence as Ordered
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ramify.grammar.backends import BACKENDS, make_backend
 from ramify.grammar.fill import MaskRequest
 from ramify.grammar.fill_pool import MaskPool, spare_processors
 from ramify.grammar.matcher import MatcherState, fill_masks
-from ramify.grammar.spec import JsonSchema
+from ramify.grammar.spec import AnyText, GrammarSpec, JsonSchema, Sequence, StructuralTag, Tag, TriggeredTags
 from ramify.grammar.state import GrammarBackend, GrammarState
 from ramify.grammar.vocabulary import Vocabulary
 from vocabularies import Greedy, load_vocabulary
@@ -49,20 +50,39 @@ DOCUMENT = {name: "the restin boy chano " + "tedi " * k for k, name in enumerate
 }
 
 
+_WORDS = "the restin boy chano tedi was here, 20 x 1 < 21; " * 4
+TOOLS = StructuralTag(
+    Sequence(
+        (
+            Tag("", AnyText(), "</think>"),
+            TriggeredTags(
+                ("<call=",),
+                tuple(
+                    Tag(f"<call={name}>", JsonSchema(json.dumps(SCHEMAS["strings"])), "</call>")
+                    for name in ("search", "read", "write", "run")
+                ),
+            ),
+        )
+    )
+)
+_CALL = f"{_WORDS}<call=read>{json.dumps(DOCUMENT)}</call>"
+REPLY = f"{_WORDS}</think>{_CALL}{_CALL}{_WORDS}"
+
+
 def microseconds(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1e6
 
 
-def spread(figures: Sequence[float]) -> str:
+def spread(figures: Ordered[float]) -> str:
     ordered = sorted(figures)
     return (
         f"p50 {ordered[len(ordered) // 2]:8.1f}   p99 {ordered[len(ordered) * 99 // 100]:8.1f}   max {ordered[-1]:8.1f}"
     )
 
 
-def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: JsonSchema, ids: Sequence[int]) -> None:
+def measure(backend: GrammarBackend, vocabulary: Vocabulary, spec: GrammarSpec, ids: Ordered[int]) -> None:
     begin = time.perf_counter()
     grammar = backend.compile(spec)
     compiles = [1e6 * (time.perf_counter() - begin)]
@@ -136,10 +156,14 @@ def main() -> None:
         start = time.perf_counter()
         backend = make_backend(vocabulary, name)
         print(f"{name}: made in {time.perf_counter() - start:.2f} s")
-        for label, schema in SCHEMAS.items():
-            print(f" {label}")
+        cases: dict[str, tuple[GrammarSpec, Ordered[int]]] = {
+            label: (JsonSchema(json.dumps(schema)), ids) for label, schema in SCHEMAS.items()
+        }
+        cases["reasoning and tools"] = (TOOLS, Greedy(vocabulary).encode(REPLY))
+        for label, (spec, text) in cases.items():
+            print(f" {label}, {len(text)} tokens")
             try:
-                measure(backend, vocabulary, JsonSchema(json.dumps(schema)), ids)
+                measure(backend, vocabulary, spec, text)
             except UnenforceableSchema as error:
                 print(f"  refused: {error.where[:80]}")
     print(f"256 divergent rows on {spare_processors()} threads, milliseconds a step")

@@ -18,10 +18,13 @@ Family = Callable[[random.Random], GrammarSpec]
 
 
 def hostile_grammars(count: int, seed: int = 0) -> Iterator[tuple[str, GrammarSpec]]:
-    """`count` pairs of a family's name and a grammar, the families in turn."""
+    """`count` pairs of a family's name and a grammar: first what has brought public engines down, then the families in
+    turn."""
     rng = random.Random(seed)
     names = list(FAMILIES)
-    for index in range(count):
+    for name, known in list(KNOWN.items())[:count]:
+        yield name, known if isinstance(known, Regex | Lark) else _schema(rng, known)
+    for index in range(count - len(KNOWN)):
         name = names[index % len(names)]
         yield name, FAMILIES[name](rng)
 
@@ -40,6 +43,50 @@ def _name(rng: random.Random) -> str:
     return rng.choice(["a", "é", "日本", "\u0000", "a/b~c", "$ref", "\U0001f600", '"', "\\", "x" * 500, ""]) + str(
         rng.randrange(100)
     )
+
+
+def _objects(count: int) -> dict[str, Any]:
+    return {"type": "object", "properties": {f"p{index}": STRING for index in range(count)}}
+
+
+def _tower(levels: int, keyword: str) -> dict[str, Any]:
+    schema: dict[str, Any] = STRING
+    for level in range(levels):
+        schema = {keyword: [{"properties": {f"a{level}": schema}, "required": [f"a{level}"]}, {"items": schema}]}
+    return schema
+
+
+def _nested(levels: int) -> str:
+    return '{"type": "object", "properties": {"a": ' * levels + '{"type": "string"}' + '}, "required": ["a"]}' * levels
+
+
+KNOWN: dict[str, Any] = {
+    "500 nested objects": _nested(500),
+    "100,000 nested objects": _nested(100_000),
+    "25 nested objects": _nested(25),
+    "pattern of 50,000 nested groups": {**STRING, "pattern": "(" * 50_000 + ")" * 50_000},
+    "pattern (a{1,100}){1,100}": {**STRING, "pattern": "(a{1,100}){1,100}"},
+    "pattern (.*a){20}": {**STRING, "pattern": "(.*a){20}"},
+    "pattern of 1,300 .*a": {**STRING, "pattern": ".*a" * 1_300},
+    "maxLength 100,000": {**STRING, "maxLength": 100_000},
+    "minLength = maxLength = 10,000": {**STRING, "minLength": 10_000, "maxLength": 10_000},
+    "maxItems 10,000 of objects": {"type": "array", "items": _objects(5), "maxItems": 10_000},
+    "enum of 20,000 strings": {"enum": [f"value {index}" for index in range(20_000)]},
+    "enum of 2,000 strings": {"enum": [f"value {index}" for index in range(2_000)]},
+    "200 optional properties": _objects(200),
+    "2,000 optional properties": _objects(2_000),
+    "anyOf tower, depth 12": _tower(12, "anyOf"),
+    "oneOf tower, depth 8": _tower(8, "oneOf"),
+    "negation of 200 enums": {
+        "not": {"anyOf": [{"properties": {f"k{i}": {"enum": [f"x{j}" for j in range(20)]}}} for i in range(200)]}
+    },
+    "$ref to itself": {"$ref": "#"},
+    "$ref in a two-cycle": {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    "NUL in a pattern": {**STRING, "pattern": "a\x00b"},
+    "regex of 5,000 groups": Regex("(" * 5_000),
+    "grammar of 500 nested groups": Lark("start: " + "(" * 500 + '"a"' + ")" * 500),
+}
+"""What hung or crashed a public library when it was asked."""
 
 
 # ---- nesting ------------------------------------------------------------------------------------------------------
@@ -205,16 +252,16 @@ def _pattern(rng: random.Random) -> str:
     return rng.choice(
         [
             f"(a{{1,{count}}}){{1,{count}}}",
-            "(.*a){%d}" % rng.randrange(2, 40),
-            "(.*(a|b).{1,%d}){%d}" % (count, rng.randrange(1, 6)),
+            f"(.*a){{{rng.randrange(2, 40)}}}",
+            f"(.*(a|b).{{1,{count}}}){{{rng.randrange(1, 6)}}}",
             ".*a" * _size(rng, 10, 1_300),
             "(" * count + "a" + ")*" * count,
             "((a+)+)+" * rng.randrange(1, 50),
             "(a|aa|aaa|b*)*" * rng.randrange(1, 100) + "$",
             "[" + "".join(chr(0x4E00 + 3 * index) for index in range(count)) + "]{1,50}",
             "[^\\w\\d]" * rng.randrange(1, 40),
-            "(\\w|\\d|\\s){1,%d}" % count,
-            "\\w{%d}" % _size(rng, 10, 20_000),
+            f"(\\w|\\d|\\s){{1,{count}}}",
+            f"\\w{{{_size(rng, 10, 20_000)}}}",
             "\\p{L}+",
             "(?=a)b",
             "(?!a)[a-z]+",
@@ -238,10 +285,10 @@ def _pattern(rng: random.Random) -> str:
             "(" + "|".join(f"{chr(97 + index % 26)}.*" for index in range(rng.randrange(2, 200))) + ")*",
             "".join(f"(a{index}|b{index})" for index in range(rng.randrange(10, 400))),
             "^" * count + "a" + "$" * count,
-            "(a?){%d}a{%d}" % (min(count, 90), min(count, 90)),
+            f"(a?){{{min(count, 90)}}}a{{{min(count, 90)}}}",
             "(x+x+)+y",
-            "[\\s\\S]{1,%d}[\\s\\S]{1,%d}" % (min(count, 99), min(count, 99)),
-            "(.{1,30}){1,%d}z" % min(count, 300),
+            f"[\\s\\S]{{1,{min(count, 99)}}}" * 2,
+            f"(.{{1,30}}){{1,{min(count, 300)}}}z",
         ]
     )
 
@@ -344,8 +391,27 @@ def numbers(rng: random.Random) -> GrammarSpec:
 
 def wrong_types(rng: random.Random) -> GrammarSpec:
     keyword = rng.choice(
-        ["type", "properties", "items", "required", "enum", "pattern", "allOf", "$ref", "minLength", "$defs", "not"]
-        + ["additionalProperties", "patternProperties", "format", "multipleOf", "uniqueItems", "const", "$id", "if"]
+        [
+            "type",
+            "properties",
+            "items",
+            "required",
+            "enum",
+            "pattern",
+            "allOf",
+            "$ref",
+            "minLength",
+            "$defs",
+            "not",
+            "additionalProperties",
+            "patternProperties",
+            "format",
+            "multipleOf",
+            "uniqueItems",
+            "const",
+            "$id",
+            "if",
+        ]
     )
     value = rng.choice([None, 3, -1.5, "string", [], {}, [[]], [None], {"a": 3}, True, "\u0000", ["a", "a"], [{}, 5]])
     inner = {keyword: value}
@@ -400,8 +466,8 @@ def lark(rng: random.Random) -> GrammarSpec:
                 'start: (((a)*)*)*\na: b*\nb: ""',
                 'start: ("a"*)*',
                 "start: missing",
-                'start: "a"~%d' % _size(rng, 10, 10**9),
-                'start: ("a"~1..%d)~1..%d' % (count, count),
+                f'start: "a"~{_size(rng, 10, 10**9)}',
+                f'start: ("a"~1..{count})~1..{count}',
                 "start: " + "(" * count + '"a"' + ")" * count,
                 "start: " + "[" * count + '"a"' + "]" * count,
                 "start: " + " | ".join(f'"{"a" * (index % 50)}{index}"' for index in range(count)),

@@ -1,4 +1,4 @@
-"""An engine whose steps take as long as those of a large model on a GPU, on any machine: for what happens beside a step.
+"""An engine whose steps take as long as those of a large model on a GPU, on any machine.
 
 The model is the bundled one and runs for real on the CPU; then the worker's thread sleeps until the step has taken its
 time, as it would wait for a device. So noise of a shared machine that is shorter than a step does not reach the stream,

@@ -340,7 +340,7 @@ def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8
     What will be said is drawn beforehand: that takes longer than the engine needs between two turns.
     """
     rng = random.Random(seed)
-    texts = [[ids(rng, 200) for _ in range(count)] for _ in range(turns)]
+    texts = [[ids(rng, 200, engine.vocab_high) for _ in range(count)] for _ in range(turns)]
     computed = engine.computed
     begun = time.perf_counter()
     runs = engine.open_streams(count)
@@ -451,6 +451,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model directory instead of a shape")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or tekken.json for the w4 rows; else made up")
     parser.add_argument("--max-rows", type=int, default=512)
+    parser.add_argument("--step-tokens", type=int, default=8192, help="tokens of one step at most")
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--steps", action="store_true", help="run each workload again, profiled: where its time goes")
     parser.add_argument("--profile", type=Path, help="write a Chrome trace of 64 rows decoding here")
@@ -459,7 +460,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     engine: Any
     if options.engine == "ramify":
-        engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
+        engine = Engine(
+            max_rows=options.max_rows,
+            stream=options.ttft,
+            step_tokens=options.step_tokens,
+            tokenizer=options.tokenizer,
+        )
     else:
         try:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)

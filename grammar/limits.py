@@ -40,6 +40,9 @@ class Narrowing:
         overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap, or only
             at length, are left out: those in which a property is a number but no integer, say, if that is all that
             sets two apart, or those without the property that sets all of them apart.
+        items: items of an array, and properties of an object that lists none, without a bound; None: no bound.
+        free: objects may have properties beyond those they list, where the schema says so, and a value of which it
+            says nothing may be an object or an array.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 
@@ -49,6 +52,8 @@ class Narrowing:
     number: int | None = 10**18
     fraction_digits: int | None = 10
     overlaps: bool = True
+    items: int | None = None
+    free: bool = True
     large_bounds: bool = True
 
 
@@ -123,7 +128,7 @@ class VettingLimits:
         start_seconds: for the vetting server to be ready, once an engine; the wait in the queue begins then.
         memory_bytes: address space beyond what a worker holds while it is idle.
         at_once: grammars vetted at once; None is a quarter of the processors, from 1 to 4. One more stands ready.
-        niceness: how far workers give way to the engine; 10 is about a tenth of a processor that is busy.
+        niceness: how far workers give way to the engine; 5 is about a quarter of a processor that is busy.
         jobs: grammars after which a worker is replaced, so that nothing piles up in it.
     """
 
@@ -133,7 +138,7 @@ class VettingLimits:
     start_seconds: float = 60.0
     memory_bytes: int = 512 << 20
     at_once: int | None = None
-    niceness: int = 10
+    niceness: int = 5
     jobs: int = 500
 
     @property

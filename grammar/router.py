@@ -78,6 +78,11 @@ class Router:
         self._expected_masks = expected_masks
         self._backends: dict[str, PlanningBackend] = {}
 
+    def load(self) -> None:
+        """Load every backend's library now. Later it would hold the interpreter lock, for up to 0.3 s at a time."""
+        for name in COSTS:
+            self._backend(name)
+
     def compile(self, spec: GrammarSpec) -> CompiledGrammar:
         return self._first(spec, lambda backend: backend.compile(spec))
 

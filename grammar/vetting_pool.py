@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _COMMAND = (sys.executable, "-P", "-c", f"from {__package__}.vetting_server import main; main()")
-_MAX_TASK = 16 << 20
+_MAX_GRAMMAR = 1 << 20
+_MAX_TEXT = 16 << 20
 _PATIENCE = 2.0
 """Seconds beyond its own limits after which the server counts as stuck."""
 _GOODBYE = 2.0
@@ -133,9 +134,10 @@ class VettingPool:
         """Send a task; whatever goes wrong goes into the future."""
         try:
             frame = encode(task)
-            if len(frame) > _MAX_TASK:
+            limit = _MAX_GRAMMAR if task.text is None else _MAX_TEXT
+            if len(frame) > limit:
                 raise InvalidSchema(
-                    f"the grammar's text: {len(frame)} bytes, the limit is {_MAX_TASK}",
+                    f"the grammar's text: {len(frame)} bytes, the limit is {limit}",
                     where="#",
                     hint="make it smaller",
                 )

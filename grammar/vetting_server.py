@@ -26,6 +26,7 @@ from typing import NoReturn
 import msgspec
 
 from .backends import BACKENDS, make_backend
+from .charset import python_class
 from .limits import GrammarLimits, VettingLimits
 from .router import Router
 from .state import PlanningBackend
@@ -82,6 +83,8 @@ def _loaded(start: Start) -> PlanningBackend:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), start.limits.niceness)
         for name in _VALIDATORS:
             importlib.import_module(name)
+        for letter in "dDsSwW":
+            python_class(letter)  # kept: it takes 50 ms, and every fork would do it again
         vocabulary = Vocabulary(tuple(start.tokens), frozenset(start.stop_ids), start.width, start.control)
         loaded.append(_backend(vocabulary, start.backend, start.grammar_limits))
 

@@ -17,6 +17,7 @@ from ...grammar.backends import make_backend
 from ...grammar.compile import GrammarCompiler
 from ...grammar.fill import MaskMade
 from ...grammar.fill_pool import MaskPool
+from ...grammar.router import Router
 from ...grammar.vetting import VettedBackend
 from ...grammar.vetting_pool import VettingPool
 from ..core.config import CoreConfig
@@ -100,12 +101,13 @@ def build_engine(options: EngineOptions) -> Engine:
         vocabulary = tokenizer.vocabulary(info.vocab_size)
         executors = [
             ThreadPoolExecutor(1, "ramify-lowering"),
-            ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "ramify-grammar"),
+            ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4), "ramify-grammar"),
         ]
-        backend = make_backend(vocabulary, options.grammar)
+        limits = options.grammar_limits
+        backend = make_backend(vocabulary, options.grammar, limits)
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
-        vetting = VettingPool(vocabulary, options.grammar)
+        vetting = VettingPool(vocabulary, options.grammar, limits)
         config = CoreConfig(
             overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
@@ -118,13 +120,19 @@ def build_engine(options: EngineOptions) -> Engine:
             core=Core(config, info, masks, worker.mask_buffers()),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
+            compiler=GrammarCompiler(
+                backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting, limits)
+            ),
             executor=executors[0],
             check=vetting.check,
         )
     except BaseException:
         worker.close()
         raise
+    if config.overlap:  # a device works beside this process: its requests would feel what is loaded later
+        vetting.warm()
+        if isinstance(backend, Router):
+            backend.load()
     relay.target = engine_loop.on_worker_reply
     made.target = engine_loop.on_mask_made
     epoch = int.from_bytes(os.urandom(7), "little")

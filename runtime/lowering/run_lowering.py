@@ -335,10 +335,7 @@ class RunLowering:
 
     def _trie(self, stream: StreamText, choices: Iterable[str]) -> TokenTrie:
         """The choices where the stream ends."""
-        calls = self._tokenizer.encode_calls
-        trie = choice_trie(self._tokenizer, stream.builder.seam, choices)
-        self.run.text_runs -= self._tokenizer.encode_calls - calls  # not text of the stream; `_lower` counts all calls
-        return trie
+        return choice_trie(self._tokenizer, stream.builder.seam, choices)
 
     def _selected(self, selection: Selection, prompt: int) -> None:
         """All scores are there: append the choice and answer."""

@@ -122,7 +122,7 @@ def choice_trie(tokenizer: TextTokenizer, seam: Seam, choices: Iterable[str]) ->
         InvalidRequest: the tokenizer cannot spell a choice.
     """
     texts = dict.fromkeys(choices)
-    ids = [tokenizer.encode(text, after=seam).tolist() for text in texts]
+    ids = [spelled.tolist() for spelled in tokenizer.encode_each(list(texts), after=seam)]
     for text, spelled in zip(texts, ids, strict=True):
         decoded = tokenizer.decode(spelled, skip_special=False)
         if decoded != text:

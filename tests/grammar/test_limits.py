@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ramify.errors import InvalidSchema, UnenforceableSchema
-from ramify.grammar.limits import DEFAULT_LIMITS, EXACT, GrammarLimits, check_schema
+from ramify.grammar.compile import CompileCacheLimits
+from ramify.grammar.limits import DEFAULT_LIMITS, DEFAULT_VETTING, EXACT, GrammarLimits, check_schema
 from ramify.grammar.spec import JsonSchema
 
 
@@ -241,3 +245,20 @@ def test_text_that_is_not_json_is_refused_with_its_position(text: str, where: st
 def test_a_keyword_of_the_wrong_kind_is_refused_at_its_place(schema: Any, where: str, what: str) -> None:
     error = refused(schema)
     assert error.where == where and what in error.what and error.hint
+
+
+_UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "s": 1}
+
+
+def _documented() -> dict[str, float | None]:
+    page = Path(__file__).parents[2] / "docs" / "grammar.md"
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,.]+|none) ?(KiB|MiB|s|) \|", page.read_text(), re.MULTILINE)
+    return {
+        name: None if count == "none" else float(count.replace(",", "")) * _UNITS[unit] for name, count, unit in rows
+    }
+
+
+def test_the_page_lists_every_limit_with_its_default() -> None:
+    limits = {**asdict(DEFAULT_LIMITS), **asdict(DEFAULT_VETTING), **asdict(CompileCacheLimits())}
+    del limits["narrowing"]  # has its own section
+    assert _documented() == limits

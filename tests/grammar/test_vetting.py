@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from ramify.errors import InvalidSchema, UnenforceableSchema
+from ramify.errors import InvalidSchema, OutputInvalid, UnenforceableSchema
 from ramify.grammar.backends import make_backend
 from ramify.grammar.limits import DEFAULT_LIMITS, VettingLimits
 from ramify.grammar.spec import Choices, GrammarSpec, JsonSchema, Lark, Regex
@@ -143,3 +143,26 @@ def test_small_means_small() -> None:
     ):
         assert not is_small(specs(schema)), schema
     assert not is_small(Regex("(a*)*")) and not is_small(Regex("a" * 100)) and not is_small(Lark('start: "a"'))
+
+
+def test_values_are_validated_in_a_worker(pool: VettingPool) -> None:
+    schema = specs({"type": "array", "uniqueItems": True})
+    loose = JsonSchema(schema.schema, strict=False)
+    assert pool.check(loose, "[1, 2]").result() is None
+    error = pool.check(loose, "[1, 1]").result()
+    assert isinstance(error, OutputInvalid) and error.where == "#"
+    assert isinstance(pool.check(loose, '"\ud800"').result(), OutputInvalid)
+
+
+def test_a_schema_that_the_validator_walks_for_ever_costs_a_limit() -> None:
+    doubled: dict[str, Any] = {"d0": {"type": "object"}}
+    for level in range(1, 40):
+        doubled[f"d{level}"] = {"allOf": [{"$ref": f"#/$defs/d{level - 1}"}] * 2}
+    endless = JsonSchema(json.dumps({"$ref": "#/$defs/d39", "$defs": doubled}), strict=False)
+    pool = VettingPool(VOCABULARY, "llguidance", limits=VettingLimits(cpu_seconds=0.3, wall_seconds=20))
+    try:
+        error = pool.check(endless, "{}").result()
+        assert isinstance(error, OutputInvalid) and "not validated: this grammar took more than 0.3 s" in error.what
+    finally:
+        pool.close()
+    assert isinstance(pool.check(endless, "{}").result(), OutputInvalid)  # closed: never an exception

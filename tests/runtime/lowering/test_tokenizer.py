@@ -331,3 +331,17 @@ def test_a_decoder_that_looks_at_later_tokens_is_refused(tmp_path: Path) -> None
     library.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(UnsupportedModel, match="not local"):
         TextTokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=40)
+@given(texts=st.lists(spelling_nothing, max_size=4), seam=st.sampled_from(list(Seam)))
+def test_several_texts_at_once_get_the_ids_of_each(
+    tokenizer_of: TextTokenizerOf, kind: str, texts: list[str], seam: Seam
+) -> None:
+    tokenizer = tokenizer_of(kind)
+    texts = [*texts, "", " a" * 600]  # the last is beyond what is encoded alone under the interpreter lock
+    found = [ids.tolist() for ids in tokenizer.encode_each(texts, after=seam)]
+    assert found == [tokenizer.encode(text, after=seam).tolist() for text in texts]
+    whole = tokenizer.encode(" a" * 600, after=seam).tolist()
+    assert whole == tokenizer._encoders[seam].encode(" a" * 600, add_special_tokens=False).ids or seam is Seam.STRIPPING

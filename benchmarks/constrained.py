@@ -2,7 +2,8 @@
 
 Every schema goes through the engine's own parts: router, compile cache, mask threads, pinned buffers. The runs of a
 pair alternate: without a grammar, with caches cold (grammars compiled anew), with caches warm. Prompts are cached by a
-first pass, so next to nothing but decoding is timed, where a mask can be in the way; outputs end at `OUTPUT` tokens.
+first pass, so next to nothing but decoding is timed, where a mask can be in the way; outputs of w4, w4u and w4i end at
+`OUTPUT` tokens.
 
 In w4d the texts are scripted, so that rows are never at the same place: each request has a document of its own under
 one of eight schemas, and requests arrive in eight waves. A scripted row makes its whole mask like any other; only then
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 Put: TypeAlias = Callable[[CoreInput], None]
 
 OUTPUT = 96
-SCRIPT = range(70, 160)
-"""Lengths of the scripts of w4d."""
 WAVE = 32
 """Requests of w4d that arrive together."""
 WAVE_STEPS = 4
@@ -232,14 +231,7 @@ def w4d(engine: Engine, requests: int = 256, pairs: int = 5, prompt: int = 256) 
     prompts = [ids(rng, prompt, engine.vocab_high) for _ in range(requests)]
     schemas = [DIVERGENT[index % len(DIVERGENT)] for index in range(requests)]
     greedy, stop = Greedy(engine.vocabulary), min(engine.vocabulary.stop_ids)
-
-    def script(schema: Row) -> list[int]:
-        while True:
-            tokens = [*greedy.encode(json.dumps(document(rng, schema))), stop]
-            if len(tokens) in SCRIPT:
-                return tokens
-
-    scripts = [script(schema) for schema in schemas]
+    scripts = [[*greedy.encode(json.dumps(document(rng, schema))), stop] for schema in schemas]
     return compare(engine, Case(prompts, schemas, scripts, at_once=WAVE), pairs)
 
 

@@ -49,9 +49,10 @@ class MaskCache:
 
     def get(self, key: Hashable) -> MaskRow | None:
         """A mask that must not be written; None if none is kept."""
-        mask = self._rows.pop(key, None)
-        if mask is not None:  # another thread that asks in between makes the mask once more
-            self._rows[key] = mask
+        with self._lock:
+            mask = self._rows.pop(key, None)
+            if mask is not None:
+                self._rows[key] = mask
         return mask
 
     def put(self, key: Hashable, mask: MaskRow) -> None:
@@ -60,8 +61,8 @@ class MaskCache:
         copy.flags.writeable = False
         with self._lock:
             self._rows[key] = copy
-            while len(self._rows) > self._max_rows:
-                self._rows.pop(next(iter(self._rows)), None)
+            if len(self._rows) > self._max_rows:
+                del self._rows[next(iter(self._rows))]
 
     def after(self, place: Place, token_id: int) -> Place:
         """The place behind a token."""

@@ -124,7 +124,7 @@ def build_engine(options: EngineOptions) -> Engine:
     except BaseException:
         worker.close()
         raise
-    if options.depth:  # a device works beside this process: its requests would feel what is loaded later
+    if config.overlap:  # a device works beside this process: its requests would feel what is loaded later
         vetting.warm()
         if isinstance(backend, Router):
             backend.load()

@@ -21,10 +21,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jsonschema
-import numpy as np
 from ramify.errors import InvalidSchema
 from ramify.grammar.backends import make_backend
 from ramify.grammar.compile import GrammarCompiler
@@ -41,66 +40,25 @@ if TYPE_CHECKING:
     from ramify.grammar.state import MaskRow, MaskRows
     from serving import Engine
 
+Put: TypeAlias = Callable[[CoreInput], None]
+
 OUTPUT = 128
+SCRIPT = range(50, OUTPUT)
+"""Lengths of the scripts of w4d."""
 ARRIVALS = 4
 """Requests that arrive at a step, in w4d."""
 
 
-class Scripted:
-    """A grammar state whose masks leave only the next token of a given text."""
-
-    def __init__(self, state: GrammarState, ids: Sequence[int]) -> None:
-        self._state = state
-        self._ids = ids
-
-    @property
-    def num_accepted(self) -> int:
-        return self._state.num_accepted
-
-    @property
-    def completed(self) -> bool:
-        return self._state.completed
-
-    @property
-    def terminated(self) -> bool:
-        return self._state.terminated
-
-    def fill_mask(self, row: MaskRow) -> bool:
-        self._state.fill_mask(row)
-        row[:] = self._only_next(row)
-        return True
-
-    def known_mask(self) -> MaskRow | None:
-        known = self._state.known_mask()
-        return self._only_next(known) if known is not None else None
-
-    def _only_next(self, mask: MaskRow) -> MaskRow:
-        token_id = self._ids[self.num_accepted]
-        bit = np.array(1 << token_id % 32, np.uint32).view(np.int32)
-        if not mask[token_id // 32] & bit:
-            raise InvalidSchema(f"the script's token {token_id} is not in the mask")
-        only = np.zeros_like(mask)
-        only[token_id // 32] = bit
-        return only
-
-    def accept(self, token_id: int) -> bool:
-        return self._state.accept(token_id)
-
-    def rollback(self, num_tokens: int) -> None:
-        self._state.rollback(num_tokens)
-
-    def fork(self) -> Scripted:
-        return Scripted(self._state.fork(), self._ids)
-
-    def forced_text(self) -> bytes:
-        return self._state.forced_text()
-
-
 class WatchedPool(MaskPool):
-    """A `MaskPool` that notes how long each step's masks took, and how many were late."""
+    """A `MaskPool` that notes how long each step's masks took and how many were late, and holds requests to scripts.
+
+    Attributes:
+        scripts: by node, the state and the text of a scripted request: of its masks only the next token is left.
+    """
 
     def __init__(self, words: int, on_made: Callable[[MaskMade], None]) -> None:
-        super().__init__(words, on_made)
+        super().__init__(words, lambda made: on_made(self._scripted(made)))
+        self.scripts: dict[tuple[int, int], tuple[GrammarState, list[int]]] = {}
         self.seconds: list[float] = []
         self.late = 0
 
@@ -110,7 +68,26 @@ class WatchedPool(MaskPool):
         if requests:
             self.seconds.append(time.perf_counter() - begun)
             self.late += len(filled.late)
+        if self.scripts:
+            missing = {*filled.late, *filled.errors}
+            for index, request in enumerate(requests):
+                if index not in missing:
+                    self._leave_next(request.key, out_RW[index])
         return filled
+
+    def _scripted(self, made: MaskMade) -> MaskMade:
+        if made.mask is not None and made.key in self.scripts:
+            self._leave_next(made.key, made.mask)
+        return made
+
+    def _leave_next(self, key: tuple[int, int], mask: MaskRow) -> None:
+        state, ids = self.scripts[key]
+        word, bit = divmod(ids[state.num_accepted], 32)
+        only = int(mask[word]) & (1 << bit if bit < 31 else -(1 << 31))
+        if not only:
+            raise InvalidSchema(f"the script's token {ids[state.num_accepted]} is not in the mask")
+        mask.fill(0)
+        mask[word] = only
 
 
 @dataclass
@@ -127,7 +104,8 @@ class Case:
 class Grammars:
     """Compiles as the engine does, but for the vetting process in front."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, scripts: dict[tuple[int, int], tuple[GrammarState, list[int]]]) -> None:
+        self._scripts = scripts
         self._backend = make_backend(vocabulary)
         self._executor = ThreadPoolExecutor(4)
         self.forget()
@@ -136,25 +114,27 @@ class Grammars:
         """Make the caches cold."""
         self._compiler = GrammarCompiler(self._backend, self._executor, clock=time.monotonic)
 
-    def begin(self, case: Case, nodes: Sequence[tuple[int, int]], put: Callable[[CoreInput], None]) -> None:
-        """Compile each request's schema, on a thread as lowering does; what it becomes arrives through `put`."""
-        self._executor.submit(self._begin, case, nodes, put)
+    def begin(self, case: Case, nodes: Sequence[tuple[int, int]], part: slice, put: Put) -> None:
+        """Compile the schemas of some requests, on a thread as lowering does; what becomes of them goes to `put`."""
+        self._executor.submit(self._begin, case, nodes, part, put)
 
-    def _begin(self, case: Case, nodes: Sequence[tuple[int, int]], put: Callable[[CoreInput], None]) -> None:
-        for index, (schema, node) in enumerate(zip(case.schemas, nodes, strict=True)):
+    def _begin(self, case: Case, nodes: Sequence[tuple[int, int]], part: slice, put: Put) -> None:
+        for index in range(len(nodes))[part]:
             script = case.scripts[index] if case.scripts is not None else None
-            future = self._compiler.compile(JsonSchema(json.dumps(schema)))
-            future.add_done_callback(partial(self._ready, node, script, put))
+            future = self._compiler.compile(JsonSchema(json.dumps(case.schemas[index])))
+            future.add_done_callback(partial(self._ready, nodes[index], script, put))
 
     def _ready(
         self,
         node: tuple[int, int],
         script: list[int] | None,
-        put: Callable[[CoreInput], None],
+        put: Put,
         future: Future[CompiledGrammar],
     ) -> None:
-        state: GrammarState = future.result().state()
-        put(GrammarReady(node, state if script is None else Scripted(state, script)))
+        state = future.result().state()
+        if script is not None:
+            self._scripts[node] = (state, script)
+        put(GrammarReady(node, state))
 
 
 def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[float, list[list[int]], list[int]]:
@@ -163,10 +143,14 @@ def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[flo
     if grammars is not None and case.scripts is not None:
         limits = [len(script) for script in case.scripts]
     nodes, batches = engine.requests(case.prompts, limits, case.at_once, grammar=grammars is not None)
+
+    def sent(index: int) -> None:
+        if grammars is not None:
+            grammars.begin(case, nodes, slice(index * case.at_once, (index + 1) * case.at_once), engine.put)
+
+    engine.pool.scripts.clear()
     begun = time.perf_counter()
-    if grammars is not None:
-        grammars.begin(case, nodes, engine.put)
-    outs = engine.drive(nodes, batches)
+    outs = engine.drive(nodes, batches, sent)
     seconds = time.perf_counter() - begun
     return seconds, [out.tokens for out in outs], [len(out.tokens) + out.stopped for out in outs]
 
@@ -233,18 +217,27 @@ def same_schema(schema: Row) -> Callable[..., Row]:
 
     def row(engine: Engine, requests: int = 256, pairs: int = 5, prompt: int = 256) -> Row:
         rng = random.Random(4)
-        return compare(engine, Case([ids(rng, prompt) for _ in range(requests)], [schema] * requests), pairs)
+        return compare(
+            engine, Case([ids(rng, prompt, engine.vocab_high) for _ in range(requests)], [schema] * requests), pairs
+        )
 
     return row
 
 
-def w4d(engine: Engine, requests: int = 384, pairs: int = 5, prompt: int = 256) -> Row:
+def w4d(engine: Engine, requests: int = 512, pairs: int = 5, prompt: int = 256) -> Row:
     """Eight schemas, scripted texts, staggered arrivals."""
     rng = random.Random(4)
-    prompts = [ids(rng, prompt) for _ in range(requests)]
+    prompts = [ids(rng, prompt, engine.vocab_high) for _ in range(requests)]
     schemas = [DIVERGENT[index % len(DIVERGENT)] for index in range(requests)]
     greedy, stop = Greedy(engine.vocabulary), min(engine.vocabulary.stop_ids)
-    scripts = [[*greedy.encode(json.dumps(document(rng, schema))), stop] for schema in schemas]
+
+    def script(schema: Row) -> list[int]:
+        while True:
+            tokens = [*greedy.encode(json.dumps(document(rng, schema))), stop]
+            if len(tokens) in SCRIPT:
+                return tokens
+
+    scripts = [script(schema) for schema in schemas]
     return compare(engine, Case(prompts, schemas, scripts, at_once=ARRIVALS), pairs)
 
 

@@ -20,24 +20,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import re
 import selectors
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from grammar_engines import ENGINES, Compile, State, TokenTable
+from maskbench import draw
 from ramify.errors import RamifyError
 from vocabularies import load_vocabulary
 
 _MAX_MASKS = 200
-_FLOOR = 10  # schemas of each source, where it has as many
 
 
 # -- one file, in the engine's process
@@ -178,21 +175,6 @@ class Process:
     def kill(self) -> None:
         self._popen.kill()
         self._popen.wait()
-
-
-def draw(folder: Path, size: int, seed: int, without: Collection[Path] = ()) -> list[Path]:
-    """A sample by source, in one shuffled order, of the files that are not in `without`."""
-    sources: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.glob("*.json")):
-        sources[re.split(r"---|_(?:[a-z]+_)?\d", path.name)[0]].append(path)
-    total = sum(map(len, sources.values()))
-    rng = random.Random(seed)
-    chosen: list[Path] = []
-    for paths in sources.values():
-        left = [path for path in paths if path not in without]
-        chosen += rng.sample(left, min(len(left), max(_FLOOR, round(size * len(paths) / total))))
-    rng.shuffle(chosen)
-    return chosen[:size]
 
 
 def run(

@@ -66,24 +66,28 @@ class _Bare:
 
 
 def ramify(vocabulary: Vocabulary) -> Compile:
+    """The way of an engine: vetted in another process, then built; the bounds that make generation end are off."""
     from ramify.grammar.backends import make_backend
     from ramify.grammar.spec import JsonSchema
-    from ramify.grammar.vetting import VettedBackend, VettingPool
+    from ramify.grammar.vetting import VettedBackend
+    from ramify.grammar.vetting_pool import VettingPool
 
     limits = GrammarLimits(narrowing=UNBOUNDED)
     pool = VettingPool(vocabulary, "auto", limits)
-    backend = VettedBackend(make_backend(vocabulary, "auto", limits), pool, limits)
-    pool.warm()
+    backend = make_backend(vocabulary, "auto", limits)
+    vetted = VettedBackend(backend, pool, limits)
     row = np.empty(vocabulary.words, np.int32)
 
     def wrap(state: Any) -> State:
         return _Bare(state.accept, lambda: state.completed, lambda: state.fill_mask(row), lambda: wrap(state.fork()))
 
     def compile_(schema: str) -> Start:
-        grammar = backend.compile(JsonSchema(schema))
+        spec = JsonSchema(schema)
+        plan = vetted.vet(spec)
+        grammar = backend.compile(spec) if plan is None else vetted.build(plan.result())
         return lambda: wrap(grammar.state())
 
-    compile_('{"type": "array", "uniqueItems": false, "items": {"maxLength": 50000}}')  # its processes are warm now
+    compile_('{"type": "array", "uniqueItems": false, "items": {"maxLength": 50000}}')  # its process is warm now
     return compile_
 
 

@@ -21,13 +21,20 @@ from ramify.runtime.attention.kv_pool import KVLayout, KVPool
 from ramify.runtime.attention.triton_backend import default_shape
 from ramify.runtime.attention.varlen import attend, pieces
 from ramify.runtime.kernels.activation import gated_silu
-from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
+from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention
 from ramify.runtime.kernels.norm import add_rms_norm
 from ramify.runtime.kernels.rotary import rotate_and_write
 from ramify.runtime.kernels.sampling import SampleInputs, sample
+from ramify.runtime.kernels.skinny import SkinnyProducts
 
-HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD, VOCAB = 4096, 14336, 32, 8, 128, 128_256
-PRODUCTS = {"qkv": (6144, 4096), "o": (4096, 4096), "gate_up": (28_672, 4096), "down": (4096, 14_336)}
+HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD, VOCAB, LAYERS = 4096, 14336, 32, 8, 128, 128_256, 32
+PRODUCTS = {
+    "qkv": (6144, HIDDEN),
+    "o": (HIDDEN, HIDDEN),
+    "gate_up": (2 * INTERMEDIATE, HIDDEN),
+    "down": (HIDDEN, INTERMEDIATE),
+    "head": (VOCAB, HIDDEN),
+}
 ROTATED_BYTES = 256 << 20
 Job = Callable[[], object]
 
@@ -134,7 +141,7 @@ def attention_jobs(pool: KVPool, rows: int, context: int, shape: DecodeShape) ->
     order = torch.arange(rows, device="cuda")
     q, out = bf16(rows, HEADS, HEAD), bf16(rows, HEADS, HEAD)
     workspace = DecodeWorkspace(shape, rows=rows, heads=HEADS, head_dim=HEAD, device=torch.device("cuda"))
-    line = line_ends(lengths, None)
+    line = workspace.lay_out(lengths, None)
     return [
         partial(decode_attention, q, k, v, table, order, lengths, line, workspace, out)
         for k, v in zip(pool.keys_LSKH[:layers], pool.values_LSKH[:layers], strict=True)
@@ -216,17 +223,24 @@ def prefill(bench: Bench) -> None:
 
 
 def products(bench: Bench) -> None:
+    """The library's and ours, where ours differ; then all products of a step."""
     for rows in (1, 8, 16, 32, 64, 128, 256):
-        total_ms, total_size = 0.0, 0
+        ways = {"library": torch.nn.functional.linear, "ours": SkinnyProducts(torch.device("cuda")).linear}
+        totals = dict.fromkeys(ways, 0.0)
+        total_size = 0
         for name, (outputs, inputs) in PRODUCTS.items():
             size = outputs * inputs * 2
-            weights = [bf16(outputs, inputs) for _ in range(copies(size))]
+            weights = [bf16(outputs, inputs) for _ in range(max(2, copies(size)))]
             x = bf16(rows, inputs)
-            ms = graph_ms([partial(torch.nn.functional.linear, x, weight) for weight in weights])
-            total_ms, total_size = total_ms + 32 * ms, total_size + 32 * size
-            bench.row(f"torch product {name}, {rows} rows", ms, size=size)
+            count = 1 if name == "head" else LAYERS
+            total_size += count * size
+            for way, product in ways.items():
+                ms = graph_ms([partial(product, x, weight) for weight in weights])
+                totals[way] += count * ms
+                bench.row(f"{way}: product {name}, {rows} rows", ms, size=size)
             del weights
-        bench.row(f"torch products of 32 layers, {rows} rows", total_ms, size=total_size)
+        for way, total in totals.items():
+            bench.row(f"{way}: all products of a step, {rows} rows", total, size=total_size)
 
 
 GROUPS = {run.__name__: run for run in (small_kernels, sampling, attention, prefill, products)}

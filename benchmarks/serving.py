@@ -22,7 +22,7 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ ENGINES = {"vllm": "engine_vllm", "sglang": "engine_sglang"}
 """Modules beside this file whose name is not that of the engine, which would hide it."""
 
 FIXED_MASK: Row = {"title": "FixedMask"}
+IDLE_SECONDS = 0.02
 NO_ERROR = ErrorInfo("Cancelled", "the benchmark is done with it", "", "")
 
 
@@ -78,6 +79,9 @@ class FixedMask:
     def fill_mask(self, row: MaskRow) -> bool:
         row.fill(-2)  # every 32nd token is forbidden
         return True
+
+    def mask_key(self) -> None:
+        return None
 
     def known_mask(self) -> MaskRow | None:
         return None
@@ -174,7 +178,7 @@ class Engine:
 
     @cached_property
     def grammars(self) -> Grammars:
-        return Grammars(self.vocabulary)
+        return Grammars(self.vocabulary, self.pool.scripts)
 
     def put(self, message: CoreInput) -> None:
         """Give the core a message, from any thread."""
@@ -252,13 +256,28 @@ class Engine:
             batches[0] += [GrammarReady(node, FixedMask()) for node in nodes]
         return self.drive(nodes, batches)
 
-    def drive(self, nodes: list[tuple[int, int]], batches: list[list[CoreInput]], close: bool = True) -> list[Out]:
-        """Send a batch before each step, until every request is answered and, with `close`, its run is closed."""
+    def drive(
+        self,
+        nodes: list[tuple[int, int]],
+        batches: list[list[CoreInput]],
+        sent: Callable[[int], None] = lambda index: None,
+        close: bool = True,
+    ) -> list[Out]:
+        """Send a batch before each step, until every request is answered and, with `close`, its run is closed.
+
+        `sent` is called with the index of each batch when it is.
+        """
         assert self._core is not None and self._worker is not None
         outs = {node: Out([]) for node in nodes}
         begun = time.perf_counter()
-        arriving = deque(batches)
-        inbox = arriving.popleft()
+        arriving = deque(enumerate(batches))
+
+        def arrive() -> list[CoreInput]:
+            index, batch = arriving.popleft()
+            sent(index)
+            return batch
+
+        inbox = arrive()
         left = len(outs)
         while True:
             closing: list[CoreInput] = []
@@ -272,7 +291,7 @@ class Engine:
                         if self.steps is not None:
                             self.steps.append(Step.of(message, seconds))
                         if arriving:
-                            closing += arriving.popleft()
+                            closing += arrive()
                 elif isinstance(message, GenTokens):
                     out = outs[message.node]
                     out.ttft = out.ttft or time.perf_counter() - begun
@@ -290,7 +309,10 @@ class Engine:
             if not left and not closing and self._core.idle:
                 return list(outs.values())
             if not closing:
-                inbox = arriving.popleft() if arriving and self._core.idle else [self._replies.get()]
+                try:
+                    inbox = [self._replies.get(timeout=IDLE_SECONDS if arriving else None)]
+                except queue.Empty:  # all who came before have been served, or wait for a grammar
+                    inbox = arrive()
             while not self._replies.empty():
                 inbox.append(self._replies.get())
 
@@ -317,7 +339,7 @@ def conversations(engine: Engine, seed: int = 5, count: int = 64, turns: int = 8
     What will be said is drawn beforehand: that takes longer than the engine needs between two turns.
     """
     rng = random.Random(seed)
-    texts = [[ids(rng, 200) for _ in range(count)] for _ in range(turns)]
+    texts = [[ids(rng, 200, engine.vocab_high) for _ in range(count)] for _ in range(turns)]
     computed = engine.computed
     begun = time.perf_counter()
     runs = engine.open_streams(count)
@@ -428,6 +450,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model directory instead of a shape")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json or tekken.json for the w4 rows; else made up")
     parser.add_argument("--max-rows", type=int, default=512)
+    parser.add_argument("--step-tokens", type=int, default=8192, help="tokens of one step at most")
     parser.add_argument("--ttft", action="store_true", help="stream tokens, to see when the first one comes")
     parser.add_argument("--steps", action="store_true", help="run each workload again, profiled: where its time goes")
     parser.add_argument("--profile", type=Path, help="write a Chrome trace of 64 rows decoding here")
@@ -436,7 +459,12 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     engine: Any
     if options.engine == "ramify":
-        engine = Engine(max_rows=options.max_rows, stream=options.ttft, tokenizer=options.tokenizer)
+        engine = Engine(
+            max_rows=options.max_rows,
+            stream=options.ttft,
+            step_tokens=options.step_tokens,
+            tokenizer=options.tokenizer,
+        )
     else:
         try:
             engine = importlib.import_module(ENGINES.get(options.engine, options.engine)).Engine(stream=options.ttft)

@@ -14,7 +14,7 @@ from ..runtime.engine.options import EngineOptions
 from .failure import UsageError
 from .parser import Parser
 
-SETTABLE = tuple(name for name in EngineOptions.__struct_fields__ if name != "model")
+SETTABLE = tuple(name for name in EngineOptions.__struct_fields__ if name not in ("model", "grammar_limits"))
 
 
 def add_engine_arguments(parser: Parser) -> None:

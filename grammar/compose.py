@@ -24,6 +24,22 @@ Nothing is concluded from such a part: it is no conjunct, it is not evaluated, i
 _MAX_CONJUNCTS = 48
 
 
+class Work:
+    """What may be spent on proofs about one schema; without it, pairs of alternatives would cost their square."""
+
+    def __init__(self, steps: int = 20_000) -> None:
+        """
+        Args:
+            steps: of about 10 us each.
+        """
+        self._steps_left = steps
+
+    def take(self, steps: int) -> bool:
+        """Spend some steps; False if there are not so many left."""
+        self._steps_left -= steps
+        return self._steps_left >= 0
+
+
 def any_of(options: list[SchemaNode]) -> SchemaNode:
     """One of `options`, without those that nothing satisfies."""
     if any(option is True or option == {} for option in options):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import RamifyError
 from .automaton import TooLarge, share_a_text
-from .compose import Resolve, common_types, conjuncts, item_of, listed_values, property_of
+from .compose import Resolve, Work, common_types, conjuncts, item_of, listed_values, property_of
 from .ecma import ANY_CHARACTER, search_expression
 from .evaluate import MAX_VALUES, CannotEvaluate, satisfies
 from .expression import Expression, Repeat
@@ -24,6 +24,7 @@ from .values import json_key, type_of
 _MAX_DEPTH = 8
 _MAX_STEPS = 400
 _MAX_PATTERNS = 4
+_TEXT_STEPS = 200  # what it may cost to look for a common text
 _BOUNDS = {
     "string": (("minLength", "maxLength", False),),
     "array": (("minItems", "maxItems", False),),
@@ -42,16 +43,23 @@ def are_disjoint(left: SchemaNode, right: SchemaNode, resolve: Resolve) -> bool:
     return not shared_types([left, right], resolve)
 
 
-def shared_types(nodes: Sequence[SchemaNode], resolve: Resolve) -> frozenset[str]:
-    """The types of which it is not proved that no value satisfies all of the schemas; "number" for integers too."""
-    return _Proof(resolve).shared(nodes, 0)
+def shared_types(nodes: Sequence[SchemaNode], resolve: Resolve, work: Work | None = None) -> frozenset[str]:
+    """The types of which it is not proved that no value satisfies all of the schemas; "number" for integers too.
+
+    Args:
+        nodes: rewritten schemas.
+        resolve: looks references up.
+        work: what may be spent, on this and other proofs.
+    """
+    return _Proof(resolve, work or Work()).shared(nodes, 0)
 
 
 class _Proof:
     """One proof, with a bound on its steps."""
 
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, work: Work) -> None:
         self._resolve = resolve
+        self._work = work
         self._steps_left = _MAX_STEPS
 
     def shared(self, nodes: Sequence[SchemaNode], depth: int) -> frozenset[str]:
@@ -60,7 +68,7 @@ class _Proof:
         if together is None:
             return frozenset()
         names = _common_types(together)
-        if depth > _MAX_DEPTH or self._steps_left < 0:
+        if depth > _MAX_DEPTH or self._steps_left < 0 or not self._work.take(1 + len(together)):
             return names
         if lists := [values for node in together if (values := listed_values(node)) is not None]:
             common = frozenset[str].intersection(*(frozenset(map(json_key, values)) for values in lists))
@@ -114,9 +122,30 @@ class _Proof:
                 parts = ([item_of(node, index) for node in together] for index in indices)
                 return any(not self.shared(nodes, depth + 1) for nodes in parts)
             case "string":
-                return _no_common_text(together)
+                return self._no_common_text(together)
             case _:
                 return False
+
+    def _no_common_text(self, together: list[dict[str, Any]]) -> bool:
+        """Whether no text has all lengths and matches all patterns."""
+        patterns = [node["pattern"] for node in together if "pattern" in node]
+        patterns += [PATTERNS[node["format"]] for node in together if node.get("format") in PATTERNS]
+        patterns = list(dict.fromkeys(patterns))[:_MAX_PATTERNS]
+        shortest = max((int(node.get("minLength", 0)) for node in together), default=0)
+        longest = min((int(node["maxLength"]) for node in together if "maxLength" in node), default=None)
+        if not patterns or (len(patterns) == 1 and not shortest and longest is None):
+            return False
+        try:
+            expressions: list[Expression] = []
+            for pattern in patterns:
+                if (expression := search_expression(pattern)) is None:
+                    return True
+                expressions.append(expression)
+            if shortest or longest is not None:
+                expressions.append(Repeat(ANY_CHARACTER, shortest, longest))
+            return self._work.take(_TEXT_STEPS) and not share_a_text(expressions)
+        except (RamifyError, TooLarge):
+            return False
 
 
 def _merged(name: str) -> str:
@@ -126,25 +155,3 @@ def _merged(name: str) -> str:
 def _common_types(together: list[dict[str, Any]]) -> frozenset[str]:
     """The types of values that all can have, integers among the numbers."""
     return frozenset(map(_merged, common_types(together)))
-
-
-def _no_common_text(together: list[dict[str, Any]]) -> bool:
-    """Whether no text has all lengths and matches all patterns."""
-    patterns = [node["pattern"] for node in together if "pattern" in node]
-    patterns += [PATTERNS[node["format"]] for node in together if node.get("format") in PATTERNS]
-    patterns = list(dict.fromkeys(patterns))[:_MAX_PATTERNS]
-    shortest = max((int(node.get("minLength", 0)) for node in together), default=0)
-    longest = min((int(node["maxLength"]) for node in together if "maxLength" in node), default=None)
-    if not patterns or (len(patterns) == 1 and not shortest and longest is None):
-        return False
-    try:
-        expressions: list[Expression] = []
-        for pattern in patterns:
-            if (expression := search_expression(pattern)) is None:
-                return True
-            expressions.append(expression)
-        if shortest or longest is not None:
-            expressions.append(Repeat(ANY_CHARACTER, shortest, longest))
-        return not share_a_text(expressions)
-    except (RamifyError, TooLarge):
-        return False

@@ -2,7 +2,8 @@
 
 Row by row, because a backend's own batch call is over when its slowest row is: here each row is claimed by a thread
 that is free, and what is not done in time is known by name. A thread fills a row of its own and copies it when it is
-still wanted, so a row that is late never writes into a buffer that has gone on to the device.
+still wanted, so a row that is late never writes into a buffer that has gone on to the device. Of rows whose masks are
+known to be equal one is filled.
 
     step threads    claim ... claim ... | what is left is late: rows being filled are finished where they are,
     lane threads                        ` rows nobody claimed go to the lane; so does whatever `begin` is given
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import count
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -62,23 +63,35 @@ class MaskPool:
             thread.start()
 
     def fill(self, requests: Sequence[MaskRequest], out_RW: MaskRows, patience: float) -> Filled:
-        missing = []
+        leaders: dict[Hashable, int] = {}
+        followers: list[tuple[int, int]] = []
+        wanted: list[int] = []
         for index, request in enumerate(requests):
             known = request.state.known_mask()
-            if known is None:
-                missing.append(index)
-            else:
+            if known is not None:
                 out_RW[index] = known
-        if not missing:
+            elif (key := request.state.mask_key()) is None or (leader := leaders.setdefault(key, index)) == index:
+                wanted.append(index)
+            else:
+                followers.append((index, leader))
+        if not wanted:
             return Filled()
-        batch = _Batch(requests, missing, out_RW)
-        for _ in range(min(self._num_steps, len(missing))):
+        batch = _Batch(requests, wanted, out_RW)
+        for _ in range(min(self._num_steps, len(wanted))):
             self._steps.put(batch)
-        batch.done.wait(patience)
+        if not batch.done.wait(patience) and 2 * (batch.num_missing + len(followers)) > len(requests):
+            batch.done.wait(patience)  # without them the step would be next to empty: nobody is held
         filled, unclaimed = batch.end()
+        late = set(filled.late)
+        for index, leader in followers:
+            if leader in late or leader in filled.errors:
+                late.add(index)
+                unclaimed.append(requests[index])
+            else:
+                out_RW[index] = out_RW[leader]
         for request in unclaimed:
             self._lane.put(request)
-        return filled
+        return Filled(sorted(late), filled.errors)
 
     def begin(self, request: MaskRequest) -> None:
         self._lane.put(request)
@@ -127,6 +140,10 @@ class _Batch:
         self._missing = set(wanted)
         self._errors: dict[int, RamifyError] = {}
         self._ended = False
+
+    @property
+    def num_missing(self) -> int:
+        return len(self._missing)
 
     def claim(self) -> int | None:
         """The next row that nobody has; None if there is none. One step of the counter is atomic."""

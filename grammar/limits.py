@@ -40,6 +40,9 @@ class Narrowing:
         overlaps: where alternatives of a `oneOf` overlap, values that keywords cannot tell from the overlap, or only
             at length, are left out: those in which a property is a number but no integer, say, if that is all that
             sets two apart, or those without the property that sets all of them apart.
+        items: items of an array, and properties of an object that lists none, without a bound; None: no bound.
+        free: objects may have properties beyond those they list, where the schema says so, and a value of which it
+            says nothing may be an object or an array.
         large_bounds: an upper bound above the limits is lowered to the limit instead of being refused.
     """
 
@@ -49,6 +52,8 @@ class Narrowing:
     number: int | None = 10**18
     fraction_digits: int | None = 10
     overlaps: bool = True
+    items: int | None = None
+    free: bool = True
     large_bounds: bool = True
 
 

@@ -42,19 +42,21 @@ class MaskCache:
         """A number for a compiled grammar: masks of different numbers have nothing to do with each other."""
         return next(self._serials)
 
-    def get(self, grammar: int, place: Place) -> MaskRow | None:
-        """A mask that must not be written; None if it was not made, or the place cannot be told."""
-        return self._rows.get((grammar, place.key(self._reach)))
-
-    def put(self, grammar: int, place: Place, mask: MaskRow) -> None:
-        """Keep a copy of `mask`."""
+    def key(self, grammar: int, place: Place) -> Hashable | None:
+        """Under which the mask of a place is kept; None if the place cannot be told from others."""
         key = place.key(self._reach)
-        if key is None:
-            return
+        return None if key is None else (grammar, key)
+
+    def get(self, key: Hashable) -> MaskRow | None:
+        """A mask that must not be written; None if none is kept."""
+        return self._rows.get(key)
+
+    def put(self, key: Hashable, mask: MaskRow) -> None:
+        """Keep a copy of `mask`."""
         copy = mask.copy()
         copy.flags.writeable = False
         with self._lock:
-            self._rows[grammar, key] = copy
+            self._rows[key] = copy
             if len(self._rows) > self._max_rows:
                 del self._rows[next(iter(self._rows))]
 
@@ -77,12 +79,17 @@ class MaskMemory:
         self._grammar = grammar
         self._places = [Place(shape)]
 
+    def key(self) -> Hashable | None:
+        """See `GrammarState.mask_key`."""
+        return self._cache.key(self._grammar, self._places[-1])
+
     def mask(self) -> MaskRow | None:
         """The mask of the next token, if it was made before; it must not be written."""
-        return self._cache.get(self._grammar, self._places[-1])
+        return self._cache.get(self.key())
 
     def keep(self, mask: MaskRow) -> None:
-        self._cache.put(self._grammar, self._places[-1], mask)
+        if (key := self.key()) is not None:
+            self._cache.put(key, mask)
 
     def accept(self, token_id: int) -> None:
         self._places.append(self._cache.after(self._places[-1], token_id))

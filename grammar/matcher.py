@@ -8,7 +8,7 @@ of `GrammarState`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -98,6 +98,9 @@ class MatcherState:
         else:
             self._make_mask(row)
         return bool(row[0] != -1 or (row != -1).any())
+
+    def mask_key(self) -> Hashable | None:
+        return self._memory.key() if self._memory is not None and not self._terminated else None
 
     def known_mask(self) -> MaskRow | None:
         return self._memory.mask() if self._memory is not None and not self._terminated else None

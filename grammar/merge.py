@@ -23,7 +23,7 @@ _LARGEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "m
 _SMALLEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _OBJECT = frozenset({"properties", "patternProperties", "additionalProperties"})
 _ARRAY = frozenset({"prefixItems", "items"})
-_TYPED = {
+TYPED = {
     "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "array": _ARRAY | {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"},
@@ -240,7 +240,7 @@ def _by_type(node: dict[str, Any]) -> SchemaNode:
     if node.keys() & {"$ref", "anyOf", "oneOf", "allOf", "not", "if"}:
         return node
     names = named_types(node) - ({"integer"} if "number" in named_types(node) else set())
-    groups = {name: node.keys() & _TYPED.get("number" if name == "integer" else name, frozenset()) for name in names}
+    groups = {name: node.keys() & TYPED.get("number" if name == "integer" else name, frozenset()) for name in names}
     for name in [name for name in names if name not in ("string", "object", "array", "number", "integer")]:
         groups[name] = set()
     if not any(groups.values()):

@@ -22,10 +22,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .formats import LEFT_OUT, PATTERNS
-from .limits import DEFAULT_LIMITS, GrammarLimits
+from .limits import DEFAULT_LIMITS, GrammarLimits, Narrowing
 from .numbers import NumberBounds, type_names
 from .report import Note
 from .schema import VALIDATIONS, SchemaNode, Subschema, child_pointer, children, resolve, subschemas
+from .sizes import narrow_sizes
 
 _IN_PLACE = frozenset({"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
 """Keywords whose subschemas describe the same value as the schema that holds them. `$ref` is one too, by name."""
@@ -53,18 +54,23 @@ def narrow(
     notes: list[Note] = []
     places = list(subschemas(root))
     by_pointer = {here.pointer: here for here in places}
-    entangled = _entangled(root, by_pointer) if limits.narrowing.fraction_digits else set()
+    narrowing = limits.narrowing
+    is_sized = narrowing.items is not None or not narrowing.free
+    entangled = _entangled(root, by_pointer) if narrowing.fraction_digits or is_sized else set()
     numbers = NumberBounds(places, limits.narrowing, entangled)
-    shared = _described_elsewhere(root, by_pointer) if limits.narrowing.close_objects else set()
+    shared = _described_elsewhere(root, by_pointer) if narrowing.close_objects or not narrowing.free else set()
     for written, here in zip(places, list(subschemas(copy)), strict=True):
         if not isinstance(here.node, dict):
             continue
         for keyword, what in (*_narrowed(here.node, limits), *numbers.narrow(here)):
             notes.append(Note("narrowed", child_pointer(where(written), keyword), keyword, what))
-        if limits.narrowing.close_objects and here.pointer not in shared and _is_silent(here.node):
+        if is_sized and here.pointer not in entangled:
+            for keyword, what in narrow_sizes(here.node, narrowing):
+                notes.append(Note("narrowed", child_pointer(where(written), keyword), keyword, what))
+        if here.pointer not in shared and _is_alone(here.node) and _is_closed_by(here.node, narrowing):
             _close(here.node)
             at = child_pointer(where(written), "additionalProperties")
-            notes.append(Note("narrowed", at, "additionalProperties", "no other properties: none are spoken of"))
+            notes.append(Note("narrowed", at, "additionalProperties", "no properties but those that are listed"))
         if (left_out := _write_format(here.node)) is not None:
             notes.append(Note("narrowed", child_pointer(where(written), "format"), "format", left_out))
     return copy, notes
@@ -73,7 +79,7 @@ def narrow(
 def _close(node: dict[str, Any]) -> None:
     properties = node["properties"]
     missing = [name for name in node.get("required", ()) if name not in properties]
-    node["properties"] = {**properties, **dict.fromkeys(missing, True)}
+    node["properties"] = {**properties, **dict.fromkeys(missing, node.get("additionalProperties", True))}
     node["additionalProperties"] = False
 
 
@@ -118,10 +124,18 @@ def _write_format(node: dict[str, Any]) -> str | None:
     return LEFT_OUT.get(name)
 
 
-def _is_silent(node: dict[str, Any]) -> bool:
-    """The schema lists properties, says nothing of others, and no other schema beside it adds to the same object."""
-    others = {"additionalProperties", "unevaluatedProperties", "patternProperties", "$ref"} | _IN_PLACE
-    return "properties" in node and not node.keys() & others
+def _is_alone(node: dict[str, Any]) -> bool:
+    """The schema lists properties, and no other schema beside it adds to the same object."""
+    return "properties" in node and not node.keys() & (
+        {"unevaluatedProperties", "patternProperties", "$ref"} | _IN_PLACE
+    )
+
+
+def _is_closed_by(node: dict[str, Any], narrowing: Narrowing) -> bool:
+    """Whether properties beyond those listed are left out: silently allowed, or in so many words."""
+    if "additionalProperties" in node:
+        return not narrowing.free and node["additionalProperties"] is not False
+    return narrowing.close_objects
 
 
 def _described_elsewhere(root: dict[str, Any], by_pointer: dict[str, Subschema]) -> set[str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..errors import RamifyError
 from .automaton import TooLarge, texts
-from .compose import NARROWER, Resolve, all_of, any_of, common_types, conjuncts, item_of, named_types, property_of
+from .compose import NARROWER, Resolve, Work, all_of, any_of, common_types, conjuncts, item_of, named_types, property_of
 from .disjoint import shared_types
 from .ecma import search_expression
 from .schema import SchemaNode
@@ -85,7 +85,14 @@ def known_of(nodes: Iterable[SchemaNode], resolve: Resolve) -> Known | None:
     return None if parts is None else Known(common_types(parts), tuple(parts))
 
 
-def negate(node: SchemaNode, resolve: Resolve, known: Known = NOTHING_KNOWN, *, may_narrow: bool = False) -> SchemaNode:
+def negate(
+    node: SchemaNode,
+    resolve: Resolve,
+    known: Known = NOTHING_KNOWN,
+    *,
+    may_narrow: bool = False,
+    work: Work | None = None,
+) -> SchemaNode:
     """The schema of the values that `node` refuses, of those of which `known` holds; of others it may say anything.
 
     Args:
@@ -93,11 +100,12 @@ def negate(node: SchemaNode, resolve: Resolve, known: Known = NOTHING_KNOWN, *, 
         resolve: looks references up.
         known: what holds of the value anyway.
         may_narrow: leave out the values that no keyword can say; the result then holds the mark `NARROWER`.
+        work: what may be spent on proofs.
 
     Raises:
         CannotNegate: no keywords say it, or none but a part of it.
     """
-    negation = _Negation(resolve, may_narrow)
+    negation = _Negation(resolve, may_narrow, work or Work())
     complement = negation.negate(node, known, 0)
     if not negation.is_narrower or complement is True:
         return complement
@@ -109,8 +117,9 @@ def negate(node: SchemaNode, resolve: Resolve, known: Known = NOTHING_KNOWN, *, 
 class _Negation:
     """One complement, with a bound on its size."""
 
-    def __init__(self, resolve: Resolve, may_narrow: bool) -> None:
+    def __init__(self, resolve: Resolve, may_narrow: bool, work: Work) -> None:
         self.resolve = resolve
+        self.work = work
         self.is_narrower = False
         self._may_narrow = may_narrow
         self._parts_left = _MAX_PARTS_IF_NARROWER if may_narrow else _MAX_PARTS
@@ -230,7 +239,7 @@ class _Complement:
         for name, node in value.items():
             if (known := self._of_property(name)) is None:
                 continue
-            if known.parts and not shared_types([node, *known.parts], self._resolve):
+            if known.parts and not shared_types([node, *known.parts], self._resolve, self._whole.work):
                 options.append({"type": "object", "required": [name]})
             elif (part := self._negate(node, known)) is not False:
                 options.append({"type": "object", "properties": {name: part}, "required": [name]})
@@ -261,7 +270,7 @@ class _Complement:
         """Arrays with an item, behind those listed, that is refused."""
         begin = len(self._node.get("prefixItems", ()))
         known = [item_of(part, begin) for part in self._known.parts]
-        if value is False or not shared_types([value, *known], self._resolve):
+        if value is False or not shared_types([value, *known], self._resolve, self._whole.work):
             return [{"type": "array", "minItems": begin + 1}]
         end = min((int(part["maxItems"]) for part in self._known.parts if "maxItems" in part), default=begin + 99)
         if end - begin > _MAX_PLACES:

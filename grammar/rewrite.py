@@ -16,11 +16,12 @@ from math import prod
 from typing import Any, NamedTuple
 
 from .arrays import rewrite_arrays
-from .compose import NARROWER, all_of, any_of, conjuncts, listed_values, named_types
+from .compose import NARROWER, Work, all_of, any_of, conjuncts, listed_values, named_types
 from .disjoint import shared_types
 from .evaluate import MAX_VALUES, CannotEvaluate, satisfies
 from .formats import DEFINED
 from .limits import DEFAULT_LIMITS, GrammarLimits, beyond
+from .merge import TYPED
 from .negate import NOTHING_KNOWN, CannotNegate, Known, known_of, negate
 from .objects import rewrite_objects
 from .report import Note
@@ -81,6 +82,7 @@ class _Rewriter:
         self._root = root
         self._limits = limits
         self._parts_left = limits.rewritten_parts
+        self._work = Work()
         self._notes: list[Note] = []
         self._names: dict[str, str] = {}  # pointer of a target -> its name among the definitions
         self._definitions: dict[str, Any] = {}  # name -> rewritten schema, or _BUSY
@@ -255,7 +257,7 @@ class _Rewriter:
             return []
         condition, yes, no = node["if"], node.get("then", True), node.get("else", True)
         try:
-            otherwise = negate(condition, self._resolve)
+            otherwise = negate(condition, self._resolve, work=self._work)
         except CannotNegate:
             return []
         for keyword in ("if", "then", "else"):
@@ -276,7 +278,7 @@ class _Rewriter:
                 together = [beside, option]
                 others: list[SchemaNode] = []
                 for other in options[:index] + options[index + 1 :]:
-                    if shared := shared_types([*together, other], self._resolve):
+                    if shared := shared_types([*together, other], self._resolve, self._work):
                         num_overlaps += 1
                         if num_overlaps > _MAX_OVERLAPS:
                             return []
@@ -324,11 +326,15 @@ class _Rewriter:
         apart = known.types - alike
         other_types: list[SchemaNode] = [{"type": sorted(apart)}] if apart else []
         try:
-            return any_of([*other_types, negate(other, self._resolve, Known(alike, known.parts))])
+            return any_of([*other_types, negate(other, self._resolve, Known(alike, known.parts), work=self._work)])
         except CannotNegate:
             if not self._limits.narrowing.overlaps:
                 raise
-        complement = negate(other, self._resolve, Known(alike, known.parts), may_narrow=True)
+        # Values of types that the other schemas say nothing of satisfy them by their silence alone.
+        meant = frozenset(name for name in alike if any(_speaks_of(part, name) for part in known.parts))
+        complement: SchemaNode = False
+        if meant or not apart:
+            complement = negate(other, self._resolve, Known(meant, known.parts), may_narrow=True, work=self._work)
         self._notes.append(Note("narrowed", pointer, "oneOf", _LEFT_OUT))
         outside = any_of([*other_types, complement])
         return {**outside, NARROWER: True} if isinstance(outside, dict) else outside
@@ -338,7 +344,7 @@ class _Rewriter:
             return []
         known = known_of([{keyword: node[keyword] for keyword in node if keyword not in _LOGIC}], self._resolve)
         try:
-            complement = negate(node["not"], self._resolve, known or NOTHING_KNOWN)
+            complement = negate(node["not"], self._resolve, known or NOTHING_KNOWN, work=self._work)
         except CannotNegate:
             return []
         del node["not"]
@@ -347,6 +353,11 @@ class _Rewriter:
 
 _LEFT_OUT = "of the values that only one alternative takes, some that are hard to tell apart are left out"
 _LOGIC = frozenset({"not", "oneOf", "if", "then", "else"})
+
+
+def _speaks_of(node: dict[str, Any], name: str) -> bool:
+    """Whether a schema names a type or has a keyword for its values."""
+    return "type" in node or not node.keys().isdisjoint(TYPED.get("number" if name == "integer" else name, ()))
 
 
 def _with_integers(types: frozenset[str]) -> frozenset[str]:

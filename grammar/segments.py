@@ -12,7 +12,6 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Generator, Iterable
-from functools import partial
 from typing import NoReturn, TypeAlias
 
 import msgspec
@@ -58,16 +57,24 @@ class Segment(msgspec.Struct, frozen=True):
     inside: tuple[Segment, ...] = ()
 
 
-def read_segments(spec: StructuralTag, text: str) -> tuple[Segment, ...]:
+FullMatch: TypeAlias = Callable[[str, str], object]
+"""From a pattern and a text to a match of all of it, or None."""
+
+
+def read_segments(spec: StructuralTag, text: str, fullmatch: FullMatch = re.fullmatch) -> tuple[Segment, ...]:
     """The segments of a whole text.
+
+    Args:
+        spec: the structure.
+        text: the text.
+        fullmatch: matches the patterns in the structure; one that gives up, for patterns of strangers.
 
     Raises:
         OutputInvalid: the text is not of this structure. What the grammars in it ask beyond being JSON, or beyond a
             pattern, is not looked at.
     """
-    reader = SegmentReader(spec)
-    reader.feed(text)
-    reader.finish()
+    reader = SegmentReader(spec, fullmatch)
+    reader.finish(text)
     return tuple(reader.segments)
 
 
@@ -79,7 +86,8 @@ class SegmentReader:
         json_begin: where the JSON began that is being read, in characters; None outside of JSON.
     """
 
-    def __init__(self, spec: StructuralTag) -> None:
+    def __init__(self, spec: StructuralTag, fullmatch: FullMatch = re.fullmatch) -> None:
+        self._fullmatch = fullmatch
         self.segments: list[Segment] = []
         self.json_begin: int | None = None
         self._text = ""
@@ -101,10 +109,10 @@ class SegmentReader:
         closed, self._closed = self._closed, []
         return closed
 
-    def finish(self) -> list[Segment]:
-        """The text is over; the segments that its end closed. Raises OutputInvalid."""
+    def finish(self, text: str = "") -> list[Segment]:
+        """Read the last text; the segments that it and the end closed. Raises OutputInvalid."""
         self._ended = True
-        return self.feed("")
+        return self.feed(text)
 
     def _go_on(self) -> None:
         if not self._is_done:
@@ -249,38 +257,52 @@ class SegmentReader:
                 self._fail("none of the choices")
             self._at += len(mark)
             return
-        if isinstance(content, JsonSchema) and not follow and not ends:
-            yield from self._value()
-            return
-        is_whole = _judge(content)
         marks = re.compile("|".join(map(re.escape, follow)) or r"(?!)")
+        if isinstance(content, JsonSchema):
+            yield from self._json(marks if follow or ends else re.compile('[]}"]'))
+            return
         longest = max(map(len, follow), default=1)
         looked = begin
         while True:
             for match in _overlapping(marks, self._text, looked):
-                if is_whole(self._text[begin : match.start()]):
+                if self._is_whole(content, self._text[begin : match.start()]):
                     self._at = match.start()
                     return
             looked = max(looked, len(self._text) - longest + 1)
             if self._ended:
                 break
             yield
-        if not ends or not is_whole(self._text[begin:]):
+        if not ends or not self._is_whole(content, self._text[begin:]):
             self._fail("a part that does not end, or is not what it must be")
         self._at = len(self._text)
 
-    def _value(self) -> _Reading:
-        """JSON that ends by itself: an object, an array or a string."""
+    def _json(self, hints: re.Pattern[str]) -> _Reading:
+        """One JSON value; it is looked for again where a hint says that it may be whole."""
         looked = self._at
         while True:
-            if any(closer in self._text[looked:] for closer in '}]"'):
-                with contextlib.suppress(ValueError):
+            hint = hints.search(self._text, looked)
+            if hint is not None or self._ended:
+                with contextlib.suppress(ValueError, RecursionError):
                     _, self._at = json.JSONDecoder().raw_decode(self._text, self._at)
                     return
-            looked = len(self._text)
-            if self._ended:
+            if hint is not None:
+                looked = hint.start() + 1
+            elif self._ended:
                 self._fail("JSON that does not end")
-            yield
+            else:
+                yield
+
+    def _is_whole(self, content: Regex | Choices | Lark | AnyText, text: str) -> bool:
+        """Whether a text is a whole `content`."""
+        match content:
+            case Regex(pattern):
+                return self._fullmatch(pattern, text) is not None
+            case Choices(options):
+                return text in options
+            case Lark():  # `structure.py` has seen to it that no such text holds what follows
+                return True
+            case AnyText(excludes):
+                return not any(excluded in text for excluded in excludes)
 
     def _close(self, begin: int, content: Content | AnyText, out: list[Segment]) -> None:
         """A part outside of tags is over. Free text that holds nothing is no segment."""
@@ -288,33 +310,6 @@ class SegmentReader:
             segment = Segment("", self._text[begin : self._at], begin, self._at, content)
             out.append(segment)
             self._closed.append(segment)
-
-
-def _judge(content: Content | AnyText) -> Callable[[str], bool]:
-    """Whether a text is a whole `content`."""
-    match content:
-        case JsonSchema():
-            return _is_json
-        case Regex(pattern):
-            return partial(_matches, re.compile(pattern))
-        case Choices(options):
-            return frozenset(options).__contains__
-        case Lark():  # `structure.py` has seen to it that no such text holds what follows
-            return lambda text: True
-        case AnyText(excludes):
-            return lambda text: not any(excluded in text for excluded in excludes)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _matches(pattern: re.Pattern[str], text: str) -> bool:
-    return pattern.fullmatch(text) is not None
 
 
 def _overlapping(pattern: re.Pattern[str], text: str, begin: int) -> Generator[re.Match[str], None, None]:

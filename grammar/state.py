@@ -10,6 +10,7 @@ word `i // 32` is one where token `i` may follow.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -65,6 +66,10 @@ class GrammarState(Protocol):
         Raises:
             InvalidSchema: no token of this vocabulary can follow, or a limit of the backend was exceeded.
         """
+        ...
+
+    def mask_key(self) -> Hashable | None:
+        """Equal for two states only if their next masks are equal; None where that cannot be told."""
         ...
 
     def known_mask(self) -> MaskRow | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice, pairwise
 from typing import NoReturn, TypeAlias
 
@@ -135,6 +136,28 @@ def prefixed(error: RamifyError, place: str) -> RamifyError:
     separator = "" if not where or where.startswith("#") else ", "
     error.where = f"{place}{separator}{where}".replace(", #", f", {place}#")
     return error
+
+
+def characters_of(expressions: list[Expression]) -> frozenset[tuple[int, int]]:
+    """The ranges of all characters that have a place in some text of the expressions."""
+    found: set[tuple[int, int]] = set()
+    pending = list(expressions)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Chars):
+            found.update(node.ranges)
+        pending.extend(children(node))
+    return frozenset(found)
+
+
+def has_place_for(character: str, ranges: Iterable[tuple[int, int]]) -> bool:
+    """Whether a character is in one of the ranges."""
+    return any(low <= ord(character) <= high for low, high in ranges)
+
+
+def ends_inside(end: str, mark: str) -> bool:
+    """Whether a text that begins as `mark` does meets `end` before the mark is whole: a lexer cannot follow both."""
+    return end in mark[:-1]
 
 
 def fixed_options(content: Choices) -> bool:
@@ -292,12 +315,12 @@ class _Builder:
             case Tag():
                 return self._tag(format_, place, then, avoid)
             case Sequence():
-                return self._sequence(format_, place, then, avoid, 0)
+                return self._sequence(format_, place, then, avoid)
             case Or():
                 return self._or(format_, place, then, avoid)
             case Optional():
                 self._require_more(format_.part, f"{place}.part")
-                if not (marks := first_marks(format_.part)):
+                if may_be_open(format_.part) or not (marks := first_marks(format_.part)):
                     _refuse("an optional part that does not begin with a fixed text", f"{place}.part", _IN_A_TAG)
                 taken = self.state(format_.part, f"{place}.part", then, avoid)
                 return self._joined([taken, then((*avoid, *marks))], place)
@@ -319,6 +342,10 @@ class _Builder:
                 if short in long:
                     what = f"text that may end at {short!r} and at {long!r}, which holds it"
                     _refuse(what, place, "change one of them")
+        for mark in avoid:
+            for text in texts:
+                if ends_inside(text, mark):
+                    _refuse(f"text that may end inside of {mark!r}, which may stand there too", place, _LONGER)
         return State(open=Text(content, place, avoid, follow))
 
     def _value(self, content: JsonSchema | Lark, place: str, then: State) -> State:
@@ -346,16 +373,12 @@ class _Builder:
                 grammar = read_lark(content.grammar, self.limits)
             except RamifyError as error:
                 raise prefixed(error, place) from None
-            found: set[tuple[int, int]] = set()
-            pending: list[Expression] = [*grammar.rules.values(), *grammar.terminals.values(), *grammar.ignored]
-            while pending:
-                node = pending.pop()
-                if isinstance(node, Chars):
-                    found.update(node.ranges)
-                pending.extend(children(node))
-            self.charsets[content.grammar] = frozenset(found)
+            if grammar.ignored:  # the library would let it stand behind the last terminal too
+                _refuse("a grammar that ignores text", place, "write the blanks into its rules")
+            nodes = [*grammar.rules.values(), *grammar.terminals.values()]
+            self.charsets[content.grammar] = characters_of(nodes)
         ranges = self.charsets[content.grammar]
-        return lambda text: any(low <= ord(text[0]) <= high for low, high in ranges)
+        return lambda text: has_place_for(text[0], ranges)
 
     # ---- compositions
 
@@ -364,11 +387,15 @@ class _Builder:
         content = self.state(tag.content, f"{place}.content", _once(behind), () if tag.begin else avoid)
         return State((Mark(tag.begin, content),)) if tag.begin else content
 
-    def _sequence(self, sequence: Sequence, place: str, then: Then, avoid: tuple[str, ...], index: int) -> State:
-        if index == len(sequence.parts):
-            return then(avoid)
-        rest = _once(lambda avoid: self._sequence(sequence, place, then, avoid, index + 1))
-        return self.state(sequence.parts[index], f"{place}.parts[{index}]", rest, avoid)
+    def _sequence(self, sequence: Sequence, place: str, then: Then, avoid: tuple[str, ...]) -> State:
+        rest = then
+        for index, part in reversed(list(enumerate(sequence.parts))[1:]):
+            rest = _once(partial(self._part, part, f"{place}.parts[{index}]", rest))
+            rest(())  # from the last part on, so that none waits for all behind it on the stack
+        return self.state(sequence.parts[0], f"{place}.parts[0]", rest, avoid) if sequence.parts else then(avoid)
+
+    def _part(self, part: Format, place: str, then: Then, avoid: tuple[str, ...]) -> State:
+        return self.state(part, place, then, avoid)
 
     def _or(self, format_: Or, place: str, then: Then, avoid: tuple[str, ...]) -> State:
         if not format_.options:
@@ -450,6 +477,8 @@ class _Builder:
                 what = f"two parts that begin alike: {first!r}" + (f" and {second!r}" if first != second else "")
                 _refuse(what, place, "change how one of them begins")
         open_ = opens[0] if opens else None
+        if isinstance(open_, Back) and marks:
+            _refuse("a tag without an end whose content may go on where free text may follow", place, "give it an end")
         if isinstance(open_, Value):
             self._require_value_apart(open_, marks)
         return State(marks, open_, any(state.ends for state in states))
@@ -467,6 +496,7 @@ class _Builder:
                 _refuse(what, value.place, "give it a tag of its own")
 
 
+_LONGER = "let what ends the text be longer, so that it is no part of the other"
 _IN_A_TAG = "put it into a Tag with a begin or an end of its own"
 
 

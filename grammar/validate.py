@@ -67,10 +67,19 @@ def _check_parts(spec: StructuralTag, text: str) -> OutputInvalid | None:
         loose = loose or (isinstance(part, JsonSchema) and not part.strict)
     if not loose:
         return None
+    import regex  # type: ignore[import-untyped]
+
+    end = time.monotonic() + _SECONDS
+
+    def fullmatch(pattern: str, text: str) -> object:
+        return regex.fullmatch(pattern, text, timeout=max(1e-3, end - time.monotonic()), concurrent=True)
+
     try:
-        segments = list(read_segments(spec, text))
+        segments = list(read_segments(spec, text, fullmatch))
     except OutputInvalid as error:
         return error
+    except TimeoutError:
+        return OutputInvalid(f"the value was not validated within {_SECONDS} s", hint="make the patterns simpler")
     while segments:
         segment = segments.pop(0)
         segments[:0] = segment.inside

@@ -35,7 +35,7 @@ from ..grammar.spec import (
     TriggeredTags,
 )
 
-MAX_DEPTH = 64
+MAX_DEPTH = 16
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -83,7 +83,8 @@ def structure_of(
 
     def plain(part: Any, place: str) -> Any:
         if place.count(".") > MAX_DEPTH:
-            raise InvalidType(f"a structure of more than {MAX_DEPTH} parts inside one another", where=place)
+            what = f"a structure of more than {MAX_DEPTH} parts inside one another"
+            raise InvalidType(what, where=place, hint="put parts side by side")
         match part:
             case Tag():
                 return Tag(str(part.begin), plain(part.content, f"{place}.content"), str(part.end), str(part.name))

@@ -94,6 +94,7 @@ _LONG_COUNT = re.compile(r'(?:max|min)Length":\d{3}|[{,~.]\d{3,}')
 _TOKENS_PER_LEXER = 5_000
 _STATES_PER_LEXER = 4
 """States that may share a lexer before there is another one."""
+_LEXERS_WITH_MEMORY = 4
 
 # The library does not say what it holds: grammars of 420 characters took 58 KiB each, before their lexers grew.
 _BASE_BYTES = 64 * 1024
@@ -279,7 +280,8 @@ class LLGuidanceGrammar:
         self._number = masks.grammar()
         self._shape = _read_shape(text) if kind == _KINDS[JsonSchema] else None
         self._tokens_per_lexer = _TOKENS_PER_LEXER if _LONG_COUNT.search(text) else -1
-        self._max_lexers = max_lexers
+        # Where masks are remembered few are made, and each lexer has to learn the grammar by itself.
+        self._max_lexers = max_lexers if self._shape is None else min(max_lexers, _LEXERS_WITH_MEMORY)
         self._lexers = [_Lexer(matcher, self._tokens_per_lexer)]
         self._last = self._lexers  # for those who come when none takes any more
         self._num_making = 0

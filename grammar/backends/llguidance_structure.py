@@ -4,7 +4,8 @@ r"""Writes the states of a structure as one grammar for llguidance: a rule for e
     the same, ended by a token      R & ~(R D .*)               <[17]> behind it
     or with all                     R & ~(R D .*)
 
-`R` is what the text matches, `D` all marks that may end it. No such text is the beginning of another, so a lexer that
+`R` is what the text matches, `D` all marks that may end it; where no mark begins with a character of `R`, nothing is to
+be taken away. No such text is the beginning of another, so a lexer that
 takes as much as it can takes exactly one. Loops are written with `*`, which the library's parser walks in constant
 memory. A control token is an id, which no text matches; where one may end a text, the text does not spell it either.
 """
@@ -12,7 +13,7 @@ memory. A control token is an id, which no text matches; where one may end a tex
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from ...errors import RamifyError, UnenforceableSchema
@@ -21,7 +22,7 @@ from ..expression import Expression, alternatives, literal
 from ..limits import GrammarLimits
 from ..regex import parse_regex
 from ..spec import AnyText, Format, Regex, StructuralTag, Tag, TriggeredTags, parts_of
-from ..structure import Back, Mark, State, Text, Value, prefixed
+from ..structure import Back, Mark, State, Text, Value, characters_of, ends_inside, has_place_for, prefixed
 from ..vocabulary import Vocabulary
 from .llguidance_text import Writer, quoted
 
@@ -96,21 +97,22 @@ class StructureWriter:
         marks = [(mark, self._pieces.of(mark.text)) for mark in text.follow.marks]
         ends = sorted({pieces[0] for _, pieces in marks if isinstance(pieces[0], str)})
         self._require_apart(ends, text)
-        whole = self._expression(text)
+        whole, ranges = self._expression(text)
         ruled_out: list[str] = []
-        at_an_end = ""
-        if ends:
-            at_an_end = self._terminal(f"{whole} {self._terminal(' | '.join(map(quoted, ends)))}")
-        if spelled := [self._pieces.names[piece] for _, (piece, *_) in marks if isinstance(piece, int)]:
-            ruled_out.append(self._holding(spelled))
+        spelled = [self._pieces.names[piece] for _, (piece, *_) in marks if isinstance(piece, int)]
+        if within := [name for name in spelled if has_place_for(name[0], ranges)]:
+            ruled_out.append(self._holding(within))
         if text.avoid:
             begins = dict.fromkeys(self._pieces.first_text(mark) for mark in text.avoid)
             ruled_out.append(self._terminal(f"{self._terminal(' | '.join(map(quoted, begins)))} {_ANY}"))
-        past = [self._terminal(f"{at_an_end} {_MORE}")] if ends else []
+        at_an_end = ""
+        if any(has_place_for(end[0], ranges) for end in ends):  # else no text goes on behind the first end
+            at_an_end = self._terminal(f"{whole} {self._terminal(' | '.join(map(quoted, ends)))}")
+        past = [self._terminal(f"{at_an_end} {_MORE}")] if at_an_end else []
         closed = {end: self._without(f"{whole} {quoted(end)}", [*past, *ruled_out]) for end in ends}
         open_text = ""
         if text.follow.ends or spelled:
-            past = [self._terminal(f"{at_an_end} {_ANY}")] if ends else []
+            past = [self._terminal(f"{at_an_end} {_ANY}")] if at_an_end else []
             open_text = self._without(whole, [*past, *ruled_out])
         for mark, (piece, *rest) in marks:
             if isinstance(piece, str):
@@ -129,12 +131,20 @@ class StructureWriter:
                     where=text.place,
                     hint="change one of them",
                 )
+            for mark in map(self._pieces.first_text, text.avoid):
+                if ends_inside(end, mark):
+                    raise UnenforceableSchema(
+                        f"a structure with text that may end at {end!r} inside of {mark!r} is not enforced",
+                        where=text.place,
+                        hint="change one of them",
+                    )
 
-    def _expression(self, text: Text) -> str:
-        """The terminal of what a text matches."""
+    def _expression(self, text: Text) -> tuple[str, Iterable[tuple[int, int]]]:
+        """The terminal of what a text matches, and the characters that have a place in it."""
         content = text.content
         if isinstance(content, AnyText):
-            return self._without(_ANY, [self._holding(list(content.excludes))]) if content.excludes else _ANY
+            excluded = [self._holding(list(content.excludes))] if content.excludes else []
+            return (self._without(_ANY, excluded) if excluded else _ANY), [(0, 0x10FFFF)]
         try:
             expression: Expression
             if isinstance(content, Regex):
@@ -145,7 +155,7 @@ class StructureWriter:
             raise prefixed(error, text.place) from None
         name = self._writer.new_name("R")
         self._writer.define(name, expression, in_rule=False)
-        return name
+        return name, characters_of([expression])
 
     def _holding(self, texts: list[str]) -> str:
         """The terminal of all text that holds one of the given."""

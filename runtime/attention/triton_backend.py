@@ -9,11 +9,13 @@ Shapes: T tokens, D decode rows, N query heads, K key/value heads, H head_dim.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention, line_ends
+from ..kernels.decode_attention import DecodeShape, DecodeWorkspace, Line, decode_attention
 from ..kernels.prefix_attention import PrefixShape
 from ..kernels.prompt_attention import PromptShape, PromptTiles, cut_tiles, prompt_attention, tile_tokens
 from ..kernels.rotary import rotate_and_write
@@ -23,14 +25,14 @@ from .interface import AttentionBatch
 from .kv_pool import KVPool
 from .rotation import Rotation
 
-PROGRAMS_PER_MULTIPROCESSOR = 3
-"""Decode programs that run at once on one multiprocessor, by the kernel's shared memory."""
+PROGRAMS_PER_MULTIPROCESSOR = 4
+"""Decode programs that run at once on one multiprocessor, by the kernel's shared memory and registers."""
 
-PREFIX_PROGRAMS_PER_MULTIPROCESSOR = 2
+DECODE_BLOCK_BYTES = 8 << 10
+"""Keys of one head in one block of a decode program; of several sizes the best, or close to it, for 8 to 256 rows."""
+
+PREFIX_PROGRAMS_PER_MULTIPROCESSOR = 1
 """The same of the programs that read shared prefixes."""
-
-BLOCK_BYTES = 32 << 10
-"""Keys of one head in one block."""
 
 
 class TritonAttention:
@@ -39,15 +41,24 @@ class TritonAttention:
     Args:
         heads: N, query heads of the model.
         flash: computes the chunks of steps whose chunks are long; without one, tiles compute them all.
+        windows: those of the model's layers.
         shape: how decode work is cut; by default one program a place on the device.
     """
 
     def __init__(
-        self, pool: KVPool, *, heads: int, max_rows: int, flash: Flash | None, shape: DecodeShape | None = None
+        self,
+        pool: KVPool,
+        *,
+        heads: int,
+        max_rows: int,
+        flash: Flash | None,
+        windows: Collection[int | None],
+        shape: DecodeShape | None = None,
     ) -> None:
         device, head_dim = pool.keys_LSKH.device, pool.keys_LSKH.shape[3]
         self._pool = pool
         self._flash = flash
+        self._windows = frozenset(windows)
         self._workspace = DecodeWorkspace(
             shape or default_shape(pool),
             rows=max_rows,
@@ -56,34 +67,41 @@ class TritonAttention:
             device=device,
             tiles=max_rows // 2,  # a tile has two rows at least
             prefix_shape=default_prefix_shape(pool),
+            tail_shape=default_tail_shape(pool),
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
-        return TritonStepAttention(self._pool, self._workspace, batch, self._flash)
+        return TritonStepAttention(self._pool, self._workspace, batch, windows=self._windows, flash=self._flash)
 
 
 def default_shape(pool: KVPool) -> DecodeShape:
-    """As many programs as run at once on the device; blocks of as many positions as its shared memory holds thrice."""
-    return DecodeShape(programs=_programs(pool, PROGRAMS_PER_MULTIPROCESSOR), block=_block(pool, 128))
+    """As many programs as run at once on the device, in small blocks."""
+    fitting = DECODE_BLOCK_BYTES // _key_bytes(pool)
+    block = max(16, min(128, 1 << (fitting.bit_length() - 1)))
+    return DecodeShape(programs=_programs(pool, PROGRAMS_PER_MULTIPROCESSOR), block=block, warps=2, stages=3)
 
 
 def default_prefix_shape(pool: KVPool) -> PrefixShape:
-    """The same for shared prefixes; what is not in 16 bits is not read by tiles as large."""
-    wide = pool.layout.dtype.itemsize > 2 or pool.keys_LSKH.shape[3] > 128
-    return PrefixShape(
-        programs=_programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR),
-        rows=64 if wide else 128,
-        block=_block(pool, 64) if not wide else 16,
-        warps=4 if wide else 8,
-    )
+    """The same for shared prefixes."""
+    programs = _programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR)
+    return PrefixShape(programs, block=64 if _key_bytes(pool) <= 256 else 16)
+
+
+def default_tail_shape(pool: KVPool) -> DecodeShape:
+    """How work is cut that lies behind shared prefixes."""
+    return default_shape(pool)
 
 
 def default_prompt_shape(pool: KVPool) -> PromptShape:
     """Tiles and blocks that leave room for two stages in shared memory."""
-    size = pool.keys_LSKH.shape[3] * pool.layout.dtype.itemsize
+    size = _key_bytes(pool)
     if size <= 256:
         return PromptShape(rows=128, block=64)
-    return PromptShape(rows=64, block=32 if size <= 512 else 16, warps=4)
+    return PromptShape(rows=64, block=32 if size <= 512 else 16)
+
+
+def _key_bytes(pool: KVPool) -> int:
+    return pool.keys_LSKH.shape[3] * pool.layout.dtype.itemsize
 
 
 def _programs(pool: KVPool, places: int) -> int:
@@ -94,16 +112,18 @@ def _programs(pool: KVPool, places: int) -> int:
     return max(1, places // keys.shape[2])
 
 
-def _block(pool: KVPool, most: int) -> int:
-    """Positions whose keys take no more than `BLOCK_BYTES`."""
-    fitting = BLOCK_BYTES // (pool.keys_LSKH.shape[3] * pool.keys_LSKH.element_size())
-    return max(16, min(most, 1 << (fitting.bit_length() - 1)))
-
-
 class TritonStepAttention:
     """See `interface.StepAttention`."""
 
-    def __init__(self, pool: KVPool, workspace: DecodeWorkspace, batch: AttentionBatch, flash: Flash | None) -> None:
+    def __init__(
+        self,
+        pool: KVPool,
+        workspace: DecodeWorkspace,
+        batch: AttentionBatch,
+        *,
+        windows: frozenset[int | None],
+        flash: Flash | None,
+    ) -> None:
         self._pool = pool
         self._workspace = workspace
         self._batch = batch
@@ -113,8 +133,16 @@ class TritonStepAttention:
         self._pieces: dict[int | None, list[varlen.Piece]] = {}
         self._prompt_shape = default_prompt_shape(pool)
         self._tiles: PromptTiles | None = None
-        self._lines: dict[int | None, Tensor] = {}
-        self._tile_line: Tensor | None = None
+        self._lines: dict[int | None, Line] = {}
+        self._tile_line: Line | None = None
+        # Here and not in the first layer: no kernel of a layer should wait for these.
+        if batch.rows_D.shape[0]:
+            for window in windows:
+                if batch.shared is not None and window is None:
+                    tails_D = batch.lengths_D - batch.shared.lengths_D
+                    self._tile_line, self._lines[None] = workspace.lay_out_tiles(batch.shared.lengths_T, tails_D)
+                else:
+                    self._lines[window] = workspace.lay_out(batch.lengths_D, window)
 
     def rotate_and_write(self, layer: int, q_TNH: Tensor, k_TKH: Tensor, v_TKH: Tensor, rotation: Rotation) -> Tensor:
         keys_SKH, values_SKH = self._pool.keys_LSKH[layer], self._pool.values_LSKH[layer]
@@ -130,11 +158,6 @@ class TritonStepAttention:
             self._attend_chunks(layer, q_TNH, out_TNH, window)
         if self._batch.rows_D.shape[0]:
             shared = self._batch.shared if window is None else None
-            if window not in self._lines:
-                alone_D = self._batch.lengths_D if shared is None else self._batch.lengths_D - shared.lengths_D
-                self._lines[window] = line_ends(alone_D, window)
-            if shared is not None and self._tile_line is None:
-                self._tile_line = line_ends(shared.lengths_T, None)
             decode_attention(
                 q_TNH[chunked:],
                 self._pool.keys_LSKH[layer],

@@ -103,21 +103,26 @@ def build_engine(options: EngineOptions) -> Engine:
             ThreadPoolExecutor(1, "ramify-lowering"),
             ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4), "ramify-grammar"),
         ]
-        backend = make_backend(vocabulary, options.grammar)
+        limits = options.grammar_limits
+        backend = make_backend(vocabulary, options.grammar, limits)
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
-        vetting = VettingPool(vocabulary, options.grammar)
+        vetting = VettingPool(vocabulary, options.grammar, limits)
         config = CoreConfig(
             overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),
             chunk_tokens=options.chunk_tokens,
+            # Where the model computes on the processors too, a mask may have to wait for one.
+            mask_patience=0.002 if options.depth(device) else 0.05,
             check=options.check,
         )
         engine_loop = EngineLoop(
             core=Core(config, info, masks, worker.mask_buffers()),
             worker=worker,
             lowering=Lowering(tokenizer, template, vocabulary, default_sampling(directory)),
-            compiler=GrammarCompiler(backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting)),
+            compiler=GrammarCompiler(
+                backend, executors[1], clock=loop.time, vetting=VettedBackend(backend, vetting, limits)
+            ),
             executor=executors[0],
             check=vetting.check,
         )

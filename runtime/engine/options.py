@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ...errors import ModelNotFound
+from ...grammar.limits import DEFAULT_LIMITS, GrammarLimits
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         overlap: steps launched ahead, 0 or 1; None is 1 where a device works beside the host and 0 on a CPU.
         step_tokens, chunk_tokens: see `CoreConfig`.
         grammar: the grammar backend; "auto" chooses one for each grammar.
+        grammar_limits: what a grammar may cost, and in `narrowing` what is left out of its values.
         load_format: "dummy" gives random weights from config.json alone.
         threads: torch's threads on a CPU; None leaves torch's choice.
         check: prove the ownership of every slot after each step; slow.
@@ -42,6 +44,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     step_tokens: int = 8192
     chunk_tokens: int = 2048
     grammar: Literal["auto", "llguidance", "xgrammar"] = "auto"
+    grammar_limits: GrammarLimits = DEFAULT_LIMITS
     load_format: Literal["safetensors", "dummy"] = "safetensors"
     threads: int | None = None
     check: bool = False

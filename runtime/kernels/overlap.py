@@ -35,6 +35,16 @@ def wait_for_previous(OVERLAP: tl.constexpr):
         gdc_wait()
 
 
+@triton.jit
+def publish(OVERLAP: tl.constexpr):
+    """What this thread wrote is seen by every kernel that begins after this one has ended, even before its wait.
+
+    For the last line of a kernel that never allows the next one to come, so that all later ones begin behind its end.
+    """
+    if OVERLAP:
+        tl.inline_asm_elementwise("fence.acq_rel.gpu; // $0", "=r", [], dtype=tl.int32, is_pure=False, pack=1)
+
+
 def overlap(device: torch.device) -> dict[str, bool]:
     """Launch options of a kernel with the parameter OVERLAP, on this device."""
     if device.type == "cuda" and _supported(device):

@@ -1,14 +1,14 @@
 """Attention of decode tokens over the prefixes that their rows share: each prefix is read once for a tile of rows.
 
 Rows that begin with the same slots form tiles of up to M rows (Juravsky et al. 2024, Hydragen; one level). The tiles'
-prefixes lie one behind the other on a line, which is cut into equal spans as in `decode_attention.py`; here a program
-reads its span for all rows of the tile, or for a part of them where they have many query heads:
+prefixes lie one behind the other on a line, which is cut into equal spans as in `decode_attention.py`; a program reads
+its span for all rows of the tile, or for a part of them where they have many query heads:
 
     tiles     |-------- prefix of tile 0 --------|-------- prefix of tile 1 --------|
     programs  |      0     |      1     |      2     |      3     |      4     |
 
-It leaves partial softmaxes, which `decode_attention` merges with those of what comes behind the prefixes. Few rows make
-a product that is bound by memory, a tile of them one that is bound by arithmetic, so its blocks are cut differently.
+It leaves partial softmaxes, from which `decode_attention` goes on behind the prefixes. A single row makes products that
+are bound by memory, a tile of rows such that are bound by arithmetic, so blocks are cut differently here.
 
 Shapes: N query heads, K key/value heads, G = N / K, H head_dim, P programs a head, S slots, T tiles, M rows of a tile,
 C segments.
@@ -39,38 +39,30 @@ class PrefixShape:
     """
 
     programs: int
-    rows: int = 128
+    rows: int = 64
     block: int = 64
-    warps: int = 8
+    warps: int = 4
     stages: int = 3
 
 
 @triton.jit(do_not_specialize=["n_tiles", "programs"], do_not_specialize_on_alignment=["rows_ptr"])
 def _prefix_segments(
-    q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, line_ptr, members_ptr, mean_ptr, weight_ptr,
+    q_ptr, keys_ptr, values_ptr, table_ptr, rows_ptr, line_ptr, starts_ptr, members_ptr, mean_ptr, weight_ptr,
     n_tiles, programs, scale, q_token_stride, q_head_stride, table_stride,
     K: tl.constexpr, G: tl.constexpr, G_BLOCK: tl.constexpr, M: tl.constexpr, ROWS: tl.constexpr,
     H: tl.constexpr, H_BLOCK: tl.constexpr, BLOCK: tl.constexpr, PRECISION: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
-    # In this order: the launch behind runs beside this one and does not wait for what is in front of both.
-    wait_for_previous(OVERLAP)
     allow_next(OVERLAP)
     head = tl.program_id(0)
     program = tl.program_id(1)
     first_member = tl.program_id(2) * (ROWS // G_BLOCK)
+    # The line is older than every kernel that may still run, and so is what it was made of.
     total = tl.load(line_ptr + n_tiles)
     span = tl.maximum(tl.cdiv(tl.cdiv(total, programs), BLOCK), 1) * BLOCK
     at = program * span
     end = tl.minimum(at + span, total)
-    # The last tile that begins at or before `at`: unused tiles begin there too, and the last one is not of these.
-    tile = tl.full((), 0, tl.int32)
-    above = n_tiles
-    while above - tile > 1:
-        middle = (tile + above) // 2
-        if tl.load(line_ptr + middle) <= at:
-            tile = middle
-        else:
-            above = middle
+    tile = tl.load(starts_ptr + program)
+    wait_for_previous(OVERLAP)
     m = tl.arange(0, ROWS)
     member = first_member + m // G_BLOCK
     g = m % G_BLOCK
@@ -130,7 +122,8 @@ def prefix_segments(
     values_SKH: Tensor,
     table_RP: Tensor,
     shared: SharedPrefixes,
-    tile_line: Tensor,
+    ends: Tensor,
+    starts: Tensor,
     shape: PrefixShape,
     mean_CNH: Tensor,
     weight_CN: Tensor,
@@ -141,7 +134,8 @@ def prefix_segments(
         q_DNH: any strides, the last 1.
         keys_SKH, values_SKH: one layer of the pool, dense.
         table_RP: int32 slot table, rows dense.
-        tile_line: where each tile's prefix begins on the line, and its end; int32 [T + 1].
+        ends: where each tile's prefix begins on the line, and the end of the last; int32 [T + 1].
+        starts: the tile in which each program's span begins; int32 [P].
         mean_CNH, weight_CN: float32, dense; that of program p, tile t and its row m is segment (p + t) M + m.
     """
     heads, head_dim = q_DNH.shape[1:]
@@ -150,7 +144,7 @@ def prefix_segments(
     rows = max(16, group, min(shape.rows, TILE_ROWS * group))
     tiles = shared.rows_T.shape[0]
     _prefix_segments[(kv_heads, shape.programs, triton.cdiv(TILE_ROWS * group, rows))](
-        q_DNH, keys_SKH, values_SKH, table_RP, shared.rows_T, tile_line, shared.members_TM, mean_CNH, weight_CN,
+        q_DNH, keys_SKH, values_SKH, table_RP, shared.rows_T, ends, starts, shared.members_TM, mean_CNH, weight_CN,
         tiles, shape.programs, head_dim**-0.5 * 1.4426950408889634,  # of log2(e): weights are powers of two
         q_DNH.stride(0), q_DNH.stride(1), table_RP.stride(0),
         K=kv_heads, G=heads // kv_heads, G_BLOCK=group, M=TILE_ROWS, ROWS=rows,

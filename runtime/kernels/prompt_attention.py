@@ -38,7 +38,7 @@ class PromptShape:
 
     rows: int
     block: int
-    warps: int = 8
+    warps: int = 4
     stages: int = 2
 
 

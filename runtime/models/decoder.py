@@ -19,7 +19,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..attention.interface import StepAttention
 from ..attention.rotation import Rotation
@@ -52,8 +51,10 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self._ops.norm(x, self.weight, self._eps)
 
-    def behind(self, x_TE: Tensor, residual_TE: Tensor) -> tuple[Tensor, Tensor]:
-        """(norm of x + residual, x + residual)."""
+    def behind(self, x_TE: Tensor | None, residual_TE: Tensor) -> tuple[Tensor, Tensor]:
+        """(norm of x + residual, x + residual); None is a term that has been added."""
+        if x_TE is None:
+            return self.forward(residual_TE), residual_TE
         return self._ops.add_norm(x_TE, residual_TE, self.weight, self._eps)
 
 
@@ -81,12 +82,14 @@ class GroupedQueryAttention(nn.Module):
         N, K, H = self._num_heads, self._num_kv_heads, self._head_dim
         return q.view(-1, N, H), k.view(-1, K, H), v.view(-1, K, H)
 
-    def forward(self, x_TE: Tensor, rotation: Rotation, attention: StepAttention) -> Tensor:
+    def forward(
+        self, x_TE: Tensor, rotation: Rotation, attention: StepAttention, residual_TE: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        """Two terms of the output plus `residual_TE`, the first of which may have been added already."""
         # All of the step's KV first: a row may read what another row computes in this very step.
         q_TNH = attention.rotate_and_write(self._layer, *self.heads(x_TE), rotation)
         mixed_TNH = attention.attend(self._layer, q_TNH, self._window)
-        output: Tensor = self.o_proj(mixed_TNH.flatten(1))
-        return output
+        return self.o_proj.onto(mixed_TNH.flatten(1), residual_TE)
 
 
 class GatedMLP(nn.Module):
@@ -96,19 +99,19 @@ class GatedMLP(nn.Module):
         super().__init__()
         name = f"model.layers.{layer}.mlp"
         E, F_, bias = config.hidden_size, config.intermediate_size, config.biases.mlp
-        self.gate_up_proj = make.linear.merged({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
+        self.gate_up_proj = make.linear.gated({f"{name}.gate_proj": F_, f"{name}.up_proj": F_}, E, bias=bias)
         self.down_proj = make.linear(f"{name}.down_proj", F_, E, bias=bias)
-        self._ops = make.ops
 
-    def forward(self, x_TE: Tensor) -> Tensor:
-        output: Tensor = self.down_proj(self._ops.gated_silu(self.gate_up_proj(x_TE)))
-        return output
+    def forward(self, x_TE: Tensor, residual_TE: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Two terms of the output plus `residual_TE`, the first of which may have been added already."""
+        return self.down_proj.onto(self.gate_up_proj(x_TE), residual_TE)
 
 
 class DecoderBlock(nn.Module):
     """Attention and MLP, each behind a norm and added to the residual stream.
 
-    A part's output is added by the norm of the part behind it, so a block takes and returns a sum in two terms.
+    A part's output is added by its last product or by the norm of the part behind it, whichever is faster, so a block
+    takes and returns a sum in two terms.
     """
 
     def __init__(self, config: ModelConfig, layer: int, attention: type[GroupedQueryAttention], make: Making) -> None:
@@ -119,15 +122,20 @@ class DecoderBlock(nn.Module):
         self.mlp = GatedMLP(config, layer, make)
 
     def forward(
-        self, x_TE: Tensor, residual_TE: Tensor | None, rotation: Rotation, attention: StepAttention
-    ) -> tuple[Tensor, Tensor]:
-        if residual_TE is None:
-            normed_TE, residual_TE = self.input_layernorm(x_TE), x_TE
-        else:
-            normed_TE, residual_TE = self.input_layernorm.behind(x_TE, residual_TE)
-        mixed_TE = self.self_attn(normed_TE, rotation, attention)
+        self, x_TE: Tensor | None, residual_TE: Tensor, rotation: Rotation, attention: StepAttention
+    ) -> tuple[Tensor | None, Tensor]:
+        normed_TE, residual_TE = self.input_layernorm.behind(x_TE, residual_TE)
+        mixed_TE, residual_TE = self.self_attn(normed_TE, rotation, attention, residual_TE)
         normed_TE, residual_TE = self.post_attention_layernorm.behind(mixed_TE, residual_TE)
-        return self.mlp(normed_TE), residual_TE
+        terms: tuple[Tensor | None, Tensor] = self.mlp(normed_TE, residual_TE)
+        return terms
+
+
+class LoadedEmbedding(nn.Embedding):
+    """Its parameters hold garbage until they are loaded."""
+
+    def reset_parameters(self) -> None:
+        """Leave the parameters as they are."""
 
 
 class Decoder(nn.Module):
@@ -137,19 +145,18 @@ class Decoder(nn.Module):
         self, config: ModelConfig, attention: type[GroupedQueryAttention], make: Making, max_length: int
     ) -> None:
         super().__init__()
-        embedding = nn.Embedding(config.vocab_size, config.hidden_size, dtype=make.dtype, device="meta")
-        self.embed_tokens = embedding.to_empty(device=make.device)
+        self.embed_tokens = LoadedEmbedding(config.vocab_size, config.hidden_size, dtype=make.dtype, device=make.device)
         self.layers = nn.ModuleList(DecoderBlock(config, layer, attention, make) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, make)
         self._rotary = RotaryTable(config, max_length, make.dtype, make.device)
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, attention: StepAttention) -> Tensor:
-        x_TE: Tensor = self.embed_tokens(ids_T)
-        residual_TE: Tensor | None = None
+        x_TE: Tensor | None = None
+        residual_TE: Tensor = self.embed_tokens(ids_T)
         rotation = self._rotary.at(positions_T)
         for block in self.layers:
             x_TE, residual_TE = block(x_TE, residual_TE, rotation, attention)
-        return x_TE if residual_TE is None else residual_TE + x_TE
+        return residual_TE if x_TE is None else residual_TE + x_TE
 
 
 class DecoderForCausalLM(nn.Module):
@@ -177,11 +184,13 @@ class DecoderForCausalLM(nn.Module):
         ops: BlockOps | None = None,
     ) -> None:
         super().__init__()
-        make = Making(dtype, device, linear or DenseLinear(dtype, device), ops or TorchBlockOps())
+        ops = ops or TorchBlockOps()
+        make = Making(dtype, device, linear or DenseLinear(dtype, device, ops), ops)
         self.model = Decoder(config, self.attention_class, make, max_length)
         if not config.tie_word_embeddings:
             self.lm_head = make.linear("lm_head", config.hidden_size, config.vocab_size, bias=False)
         self._tied = config.tie_word_embeddings
+        self._ops = ops
 
     def forward(self, ids_T: Tensor, positions_T: Tensor, attention: StepAttention) -> Tensor:
         """Hidden states [T, E] of the tokens `ids_T` (int64 [T]) at `positions_T` (int64 [T]), before the last norm."""
@@ -192,6 +201,6 @@ class DecoderForCausalLM(nn.Module):
         """Logits [S, V] in the model's dtype: the last norm and the head, for the sampled tokens alone."""
         normed_SE = self.model.norm(hidden_SE)
         if self._tied:
-            return F.linear(normed_SE, self.model.embed_tokens.weight)
+            return self._ops.linear(normed_SE, self.model.embed_tokens.weight)
         logits_SV: Tensor = self.lm_head(normed_SE)
         return logits_SV

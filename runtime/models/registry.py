@@ -94,7 +94,7 @@ def build_model(
     family = _family(config.architecture, "config.json")
     if not kernels:
         return family(config, dtype=dtype, device=device, max_length=max_length)
-    return family(config, dtype=dtype, device=device, max_length=max_length, ops=TritonBlockOps())
+    return family(config, dtype=dtype, device=device, max_length=max_length, ops=TritonBlockOps(device))
 
 
 def _family(architecture: str, where: str) -> type[DecoderForCausalLM]:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from ..models.registry import build_model, load_config
 from ..protocol.plan import CacheSpec, WorkerInfo
 from ..sampling.masks import words_per_row
 from ..sampling.sampler import Masks
+from .ahead import jobs_of, run_beside
 from .decode_graphs import DecodeGraphs, ladder, shared_ladder
 from .fast_path import uses_kernels
 from .memory import (
@@ -60,6 +62,7 @@ def load_runner(directory: Path, options: WorkerOptions) -> tuple[StepRunner, Wo
         runner = build.runner(slots)
         if build.kernels and device.type == "cuda":
             with build.fitting(f"the captured steps do not fit beside a KV pool of {slots} slots"):
+                build.compile(runner, slots)
                 build.capture(runner, ladder(build.max_rows), slots, show=True)
                 build.warm(runner)
             with build.fitting(f"the largest step does not fit beside a KV pool of {slots} slots"):
@@ -96,6 +99,7 @@ class _Build:
         self._flash = choose(device, dtype, heads) if self.kernels else None
         if options.slots is not None or options.kv_bytes is not None:
             options.pool_slots(self.bytes_per_slot, options.kv_bytes or 0)  # before minutes of loading
+        self._compiled = False
         self._model = self._load_model()
 
     def slots(self) -> int:
@@ -130,6 +134,18 @@ class _Build:
                 fused=self.kernels,
             )
 
+    def compile(self, runner: StepRunner, slots: int) -> None:
+        """Run the widest step, and beside it what else there is to compile or load; the first time it is called."""
+        if self._compiled:
+            return
+        self._compiled = True
+        plan = wide_plan(self.max_rows, self.max_length, self._options.step_tokens, slots)
+        jobs = []
+        if self.kernels:
+            sizes = sorted({*ladder(self.max_rows), *shared_ladder(self.max_rows)})
+            jobs = jobs_of(runner, self._model, self._config, self._dtype, sizes, slots)
+        run_beside(partial(run_alone, runner, plan), jobs, self._device)
+
     def capture(self, runner: StepRunner, sizes: list[int], slots: int, *, show: bool) -> None:
         """Give `runner` its graphs."""
         with torch.inference_mode():
@@ -144,7 +160,7 @@ class _Build:
             )
 
     def warm(self, runner: StepRunner) -> None:
-        """Compile each variant of the sampling kernel before a request needs it."""
+        """Draw in each way the sampling kernel has, before a request needs it."""
         packed = np.full((1, 4 * words_per_row(self._config.vocab_size)), 0xFF, dtype=np.uint8)
         for plan in drawing_plans():
             for masks in (None, Masks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), packed)):
@@ -175,7 +191,13 @@ class _Build:
             return TorchAttention(pool)
         from ..attention.triton_backend import TritonAttention
 
-        return TritonAttention(pool, heads=self._config.num_heads, max_rows=self.max_rows, flash=self._flash)
+        return TritonAttention(
+            pool,
+            heads=self._config.num_heads,
+            max_rows=self.max_rows,
+            flash=self._flash,
+            windows=self._config.windows,
+        )
 
     def _load_model(self) -> DecoderForCausalLM:
         with self.fitting("the model does not fit"):
@@ -200,7 +222,7 @@ class _Build:
         runner = self.runner(slots)
         plan = wide_plan(self.max_rows, self.max_length, slots, slots)
         with self.fitting(f"a step of {slots} tokens does not fit beside the model"):
-            run_alone(runner, plan)  # kernels are compiled, libraries take what they keep
+            self.compile(runner, slots)
             step = measured_peak(runner, plan)
         graphs = 0
         if self.kernels:

@@ -264,7 +264,7 @@ def test_an_unknown_role_names_the_template(engine: rf.Engine) -> None:
 
 def test_json_cut_by_max_tokens_is_not_passed_on_as_a_value(engine: rf.Engine) -> None:
     with pytest.raises(NodeError) as caught:
-        run_one(engine, "a", rf.gen("x", type=Order, max_tokens=3, temperature=0))
+        run_one(engine, "a", rf.gen("x", type=Order, max_tokens=8, temperature=0))
     assert isinstance(caught.value.__cause__, OutputInvalid)
     assert "max_tokens" in caught.value.__cause__.what
 

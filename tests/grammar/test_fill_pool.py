@@ -39,17 +39,23 @@ def pool() -> Iterator[Pool]:
 class Filling:
     """A state whose mask is `word` everywhere; it fills when `gate` opens."""
 
-    def __init__(self, word: int, gate: threading.Event | None = None, known: bool = False) -> None:
+    def __init__(
+        self, word: int, gate: threading.Event | None = None, known: bool = False, key: int | None = None
+    ) -> None:
         self.word = word
         self.gate = gate
-        self.begun = threading.Event()
+        self.fills = 0
         self.known = known
+        self.key = key
+
+    def mask_key(self) -> int | None:
+        return self.key
 
     def known_mask(self) -> np.ndarray | None:
         return np.full(WORDS, self.word, np.int32) if self.known else None
 
     def fill_mask(self, row: np.ndarray) -> bool:
-        self.begun.set()
+        self.fills += 1
         if self.gate is not None:
             assert self.gate.wait(60)
         row.fill(self.word)
@@ -61,6 +67,9 @@ class Broken:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+    def mask_key(self) -> None:
+        return None
 
     def known_mask(self) -> None:
         return None
@@ -104,6 +113,21 @@ def test_rows_that_no_thread_came_to_are_made_in_the_lane(pool: Pool) -> None:
     assert pool.made.get(timeout=60).key == (5, 5), "the lane works while the step threads do not"
     gate.set()
     assert {pool.made.get(timeout=60).key for _ in range(2)} == {(0, 0), (0, 1)}
+
+
+def test_of_equal_masks_one_is_made(pool: Pool) -> None:
+    states = [Filling(index % 3, key=index % 3) for index in range(30)]
+    filled, out = pool.fill(states, 60.0)
+    assert filled == Filled() and sum(state.fills for state in states) == 3
+    assert (out[:30] == np.arange(30)[:, None] % 3).all()
+    gate = threading.Event()
+    states = [Filling(1, gate, key=1), Filling(1, key=1), *(Filling(2) for _ in range(10))]
+    filled, out = pool.fill(states, 0.2)
+    assert filled.late == [0, 1], "the second waits for the first, so both are late"
+    made = pool.made.get(timeout=60)
+    assert made.key == (0, 1), "each makes its own then"
+    gate.set()
+    assert pool.made.get(timeout=60).key == (0, 0)
 
 
 def test_errors_are_named_by_row(pool: Pool) -> None:

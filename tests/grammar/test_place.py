@@ -178,8 +178,9 @@ def test_the_oldest_masks_go_first(family: Any) -> None:
     for token in (b'"', b"a", b"b", b"c"):
         places.append(places[-1].after(token, plain_characters(token)))
     number, row = cache.grammar(), np.zeros(family.vocabulary.words, np.int32)
-    for place in places:
-        cache.put(number, place, row)
+    keys = [cache.key(number, place) for place in places]
+    for key in keys:
+        cache.put(key, row)
     assert len(cache) == 3
-    assert [cache.get(number, place) is not None for place in places] == [False, False, True, True, True]
-    assert cache.get(cache.grammar(), places[-1]) is None
+    assert [cache.get(key) is not None for key in keys] == [False, False, True, True, True]
+    assert cache.get(cache.key(cache.grammar(), places[-1])) is None

@@ -7,6 +7,8 @@ Control tokens are characters of their own there, from the end of Unicode.
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
 from dataclasses import dataclass
@@ -39,12 +41,14 @@ from ramify.grammar.state import GrammarPlan, GrammarState
 from ramify.grammar.validate import check_value
 from ramify.grammar.vocabulary import Vocabulary
 
+FUZZ_STRUCTURES = 20_000 if os.environ.get("RAMIFY_FUZZ") == "1" else 300
 STOP, CALL, OFF = 0, 1, 2
 _CONTROL = {"<|end|>": STOP, "<|call|>": CALL, "<|off|>": OFF}
 _PIECES = ["<a", "x<a", "<a>", "a>1", "1</a>", "</a>x", "</a><a>", "x<", '"</a>"', '{"k": ', '"}</', "<b>", "</think>"]
 _PIECES += ["k>x", "</th", "]", "[", ", ", "x</think><a>", "7<", "\n</a>", "é<", "call", "<|call|>", "|>", "ab", "12"]
 _BYTES = [
-    bytes((byte,)) for byte in dict.fromkeys((*b'<>/abkox127 ,[]{}":|-.e\nthincl', *"é日".encode(), 0xF0, 0x80, 0xFF))
+    bytes((byte,))
+    for byte in dict.fromkeys((*b'<>/abkox127 ,[]{}":|-.e\nthinclof0', *"é日".encode(), 0xF0, 0x80, 0xFF))
 ]
 TOKENS = (b"", b"", b"", *_BYTES, *(piece.encode() for piece in _PIECES), "日é".encode(), b"x\xc3", b"\xa9<")
 VOCABULARY = Vocabulary(TOKENS, frozenset({STOP}), len(TOKENS) + 40, _CONTROL)
@@ -359,6 +363,19 @@ REFUSED: list[tuple[Format, type[Exception], str, str]] = [
     (TriggeredTags(("<a>",), (Tag("<a>", _INT, ""),)), UnenforceableSchema, "format.tags[0].content", "a number"),
     (Tag("<a>", Lark("start: /[<x]+/"), "</a>"), UnenforceableSchema, "format.content", "may go on"),
     (Or((JsonSchema("{}"), Tag("[x]", AnyText(), "y"))), UnenforceableSchema, "format.options[0]", "may begin as"),
+    (
+        Sequence((Optional(Tag("<b>", AnyText(), "x")), TriggeredTags(("<",), (A,)))),
+        UnenforceableSchema,
+        "format.parts[1]",
+        "inside of",
+    ),
+    (
+        TriggeredTags(("<c>",), (Tag("<c>", TagsWithSeparator((A,), ", "), ""),)),
+        UnenforceableSchema,
+        "format.tags[0].content",
+        "without an end",
+    ),
+    (Sequence((A, Lark('start: "x"+\n%ignore " "'))), UnenforceableSchema, "format.parts[1]", "ignores text"),
     (Optional(Optional(A)), UnenforceableSchema, "format.part", "already"),
     (Tag("<a>", Regex("(?=a)"), "</a>"), UnenforceableSchema, "format.content, character 0", "look"),
     (Tag("<a>", Lark("start: B"), "</a>"), InvalidSchema, "format.content, line 1, column 8", "B is not defined"),
@@ -407,6 +424,49 @@ def test_nesting_is_bounded() -> None:
         format_ = Tag("<b>", format_, "</b>")
     with pytest.raises(InvalidSchema, match="inside one another"):
         backend().compile(StructuralTag(format_))
+
+
+def test_a_pattern_that_never_ends_does_not_hold_the_engine() -> None:
+    loose = JsonSchema('{"uniqueItems": true}', strict=False)
+    spec = StructuralTag(Sequence((Tag("<a>", Regex("(?:a|aa)+b"), "</a>"), loose)))
+    invalid = check_value(spec, f"<a>{'a' * 60}</a>[]")
+    assert invalid is not None
+    assert "not validated within" in invalid.what
+
+
+def test_ends_inside_of_strings_are_stepped_over() -> None:
+    spec = StructuralTag(TriggeredTags(("<a>",), (Tag("<a>", JsonSchema("{}"), "</a>"),)))
+    inside = json.dumps(["</a>"] * 20_000)
+    first, second = read_segments(spec, f"<a>{inside}</a>x")
+    assert (first.text, second.text) == (inside, "x")
+    assert read_segments(spec, "<a>12</a>")[0].text == "12"
+
+
+@pytest.mark.parametrize("part", [A, Optional(Tag("<c>", AnyText(), "</c>"))], ids=["tags", "optional"])
+def test_a_long_sequence_does_not_use_up_the_stack(part: Format) -> None:
+    parts = tuple(replace_marks(part, str(number)) for number in range(85))
+    segments = read_segments(StructuralTag(Sequence(parts)), "".join(f"<{number}>1</{number}>" for number in range(85)))
+    assert len(segments) == 85
+    assert state_of(Sequence(parts)).completed == isinstance(part, Optional)
+
+
+def replace_marks(part: Format, name: str) -> Format:
+    if isinstance(part, Optional):
+        return Optional(replace_marks(part.part, name))
+    return Tag(f"<{name}>", Regex("1"), f"</{name}>")
+
+
+@pytest.mark.parametrize("pattern", ["(.*a){20}", "(a{1,90}){1,90}", "[ab]*a[ab]{12}"])
+def test_patterns_that_hold_no_end_cost_what_they_cost_alone(pattern: str) -> None:
+    alone = backend().compile(Regex(pattern.replace(".", "[a-z]"))).state()
+    tagged = state_of(Tag("<a>", Regex(pattern.replace(".", "[a-z]")), "</a>"))
+    byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
+    assert all(tagged.accept(byte_id[byte]) for byte in b"<a>")
+    for _ in range(30):
+        assert [i for i in allowed(tagged) if i not in (STOP, byte_id[ord("<")]) and TOKENS[i] != b"</a>x"] == [
+            i for i in allowed(alone) if i != STOP
+        ]
+        assert alone.accept(byte_id[ord("a")]) and tagged.accept(byte_id[ord("a")])
 
 
 def test_many_tags_in_one_text_do_not_use_up_the_parser() -> None:
@@ -476,3 +536,132 @@ def test_values_whose_schema_is_not_enforced_are_validated_in_their_tags() -> No
     invalid = check_value(spec, "x<a>[1, 2]</a><a>[3, 3]</a>")
     assert invalid is not None
     assert invalid.where.startswith("<a> at character 17")
+
+
+# -- random structures: what the reader can read, and nothing else, is what the masks let through
+
+_BEGINS = ["<a>", "<b>", "[", "<a", "x<", "<|call|>", "ab"]
+_ENDS = ["</a>", "</b>", "]", "<", "\n", "<|off|>", "x"]
+_TEXTS = ["x", "1", "<", "a", "</a>", "<a>", "<b>", "é", "ab", "[", "]", ", ", "\n", "12", "x<", "</"]
+_CONTENTS: list[Any] = [
+    AnyText(),
+    AnyText(("ab",)),
+    Regex("[0-9]{1,2}"),
+    Regex("[x1<]*"),
+    Regex("x*(?:</a>)?"),
+    Choices(("x", "xx", "")),
+    Choices(("1", "ab")),
+    _KV,
+    _INT,
+    Lark('start: "x" ("," /[0-9]/)*'),
+]
+
+
+def some_tag(rng: random.Random, depth: int) -> Tag:
+    return Tag(rng.choice(_BEGINS), some_format(rng, depth + 1), rng.choice([*_ENDS, ""]), "t")
+
+
+def some_format(rng: random.Random, depth: int = 0) -> Format:
+    tags = tuple(some_tag(rng, depth) for _ in range(rng.randint(1, 2))) if depth < 3 else ()
+    match rng.randint(0, 7) if depth < 3 else 7:
+        case 0:
+            triggers = tuple({tag.begin[: rng.randint(1, len(tag.begin))] for tag in tags})
+            return TriggeredTags(triggers, tags, rng.random() < 0.4, rng.random() < 0.3)
+        case 1:
+            return TagsWithSeparator(tags, rng.choice([", ", "", "x"]), rng.random() < 0.5, rng.random() < 0.3)
+        case 2 | 3:
+            return Sequence(tuple(some_format(rng, depth + 1) for _ in range(rng.randint(1, 3))))
+        case 4:
+            return Or(tuple(some_format(rng, depth + 1) for _ in range(2)))
+        case 5:
+            return Optional(some_format(rng, depth + 1))
+        case 6:
+            return tags[0]
+        case _:
+            content: Format = rng.choice(_CONTENTS)
+            return content
+
+
+def some_text(format_: Format, rng: random.Random) -> str:
+    """A text that may well be of the format."""
+    match format_:
+        case Tag():
+            return format_.begin + some_text(format_.content, rng) + format_.end
+        case TriggeredTags():
+            tags = "".join(free(rng) + some_text(rng.choice(format_.tags), rng) for _ in range(rng.randint(0, 2)))
+            return tags + free(rng)
+        case TagsWithSeparator():
+            return format_.separator.join(some_text(rng.choice(format_.tags), rng) for _ in range(rng.randint(0, 3)))
+        case Sequence(parts):
+            return "".join(some_text(part, rng) for part in parts)
+        case Or(options):
+            return some_text(rng.choice(options), rng)
+        case Optional(part):
+            return some_text(part, rng) if rng.random() < 0.5 else ""
+        case JsonSchema():
+            return rng.choice(['{"k": "</a>"}', '{"k": 7}'] if format_ == _KV else ["0", "7", "12"])
+        case Regex() | Choices():
+            return rng.choice(["x", "", "1", "12", "xx</a>", "ab", "x1<", "</a>"])
+        case Lark():
+            return rng.choice(["x", "x,1"])
+        case _:
+            return free(rng)
+
+
+def free(rng: random.Random) -> str:
+    return "".join(rng.choices(_TEXTS, k=rng.randint(0, 3)))
+
+
+def changed(text: str, rng: random.Random) -> str:
+    """Mostly the text, else with a piece put in or taken out."""
+    if rng.random() < 0.6:
+        return text
+    at = rng.randint(0, len(text))
+    return text[:at] + rng.choice(_TEXTS) + text[at:] if rng.random() < 0.5 else text[:at] + text[at + 1 :]
+
+
+def readable(spec: StructuralTag, text: str) -> bool:
+    """Whether the reader reads a text, and each value in it is of its grammar."""
+    try:
+        segments = list(read_segments(spec, text))
+    except OutputInvalid:
+        return False
+    while segments:
+        segment = segments.pop()
+        segments.extend(segment.inside)
+        pattern = {_KV: KV, _INT: INT}.get(segment.content, "") if isinstance(segment.content, JsonSchema) else ""
+        if isinstance(segment.content, Lark):
+            pattern = "x(?:,[0-9])*"
+        if pattern and not re.fullmatch(pattern, segment.text):
+            return False
+    return True
+
+
+def spelled_with_control(text: str) -> list[int] | None:
+    """The ids of a text byte by byte, its control tokens as such; None where a byte has no token."""
+    byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
+    ids: list[int] = []
+    for piece in re.split(r"(<\|call\|>|<\|off\|>)", text):
+        ids += [_CONTROL[piece]] if piece in _CONTROL else [byte_id[byte] for byte in piece.encode()]
+    return ids
+
+
+def test_masks_let_through_what_the_reader_reads() -> None:
+    rng = random.Random(11)
+    num_taken = num_whole = num_other = 0
+    for _ in range(FUZZ_STRUCTURES):
+        format_ = some_format(rng)
+        spec = StructuralTag(format_)
+        try:
+            start = backend().compile(spec).state()
+        except InvalidSchema:
+            continue
+        num_taken += 1
+        for _ in range(12):
+            text = changed(some_text(format_, rng), rng)
+            state = start.fork()
+            accepted = all(state.accept(token_id) for token_id in spelled_with_control(text) or []) and state.completed
+            assert accepted == readable(spec, text), (spec, text)
+            num_whole += accepted
+            num_other += not accepted
+    assert min(num_taken, num_whole, num_other) > FUZZ_STRUCTURES // 10

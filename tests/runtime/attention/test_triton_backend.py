@@ -77,7 +77,8 @@ def test_a_step_equals_the_plain_backend(
         pool.values_LSKH[:, SLOTS - 1] = torch.nan
     plain = TorchAttention(pools[0]).begin(batch)
     flash = choose(DEVICE, dtype, Heads(heads, kv_heads, head_dim, windowed=True))
-    fused = TritonAttention(pools[1], heads=heads, max_rows=4, flash=flash).begin(batch)
+    windows = (None, 7, 120)
+    fused = TritonAttention(pools[1], heads=heads, max_rows=4, flash=flash, windows=windows).begin(batch)
     tokens = batch.slots_T.shape[0]
     for layer, window in ((0, None), (1, 7), (1, 120)):
         qkv = torch.randn(tokens, heads + 2 * kv_heads, head_dim).to(DEVICE, dtype)

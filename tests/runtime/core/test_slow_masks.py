@@ -33,9 +33,6 @@ class Changing:
         row[:] = mask_of(self.allowed(self._sum))
         return True
 
-    def known_mask(self) -> None:
-        return None
-
     def accept(self, token_id: int) -> bool:
         if token_id not in self.allowed(self._sum):
             return False

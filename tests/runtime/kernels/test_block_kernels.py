@@ -10,6 +10,7 @@ pytest.importorskip("triton", reason="Triton cannot be installed here")
 from ramify.runtime.kernels.activation import gated_silu
 from ramify.runtime.kernels.norm import add_rms_norm, rms_norm
 from ramify.runtime.kernels.rotary import rotate_and_write
+from ramify.runtime.models.block_ops import ONTO_ROWS, TritonBlockOps
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -96,3 +97,18 @@ def test_no_tokens_are_no_work(device: torch.device) -> None:
     weight = torch.ones(8, device=device)
     assert rms_norm(torch.empty(0, 8, device=device), weight, EPS).shape == (0, 8)
     assert gated_silu(torch.empty(0, 16, device=device)).shape == (0, 8)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, ONTO_ROWS, ONTO_ROWS + 7])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_product_onto_the_residual_is_two_terms_of_the_sum(
+    generator: torch.Generator, dtype: torch.dtype, tokens: int, biased: bool
+) -> None:
+    device = generator.device
+    sizes = ((tokens, 64), (32, 64), (tokens, 32))
+    x, weight, residual = (torch.randn(size, generator=generator, device=device).to(dtype) for size in sizes)
+    bias = torch.randn(32, generator=generator, device=device).to(dtype) if biased else None
+    expected = F.linear(x.double(), weight.double(), None if bias is None else bias.double()) + residual.double()
+    product, rest = TritonBlockOps(device).linear_onto(x, weight, bias, residual)
+    assert (product is None) == (tokens >= ONTO_ROWS and not biased)
+    _near(rest if product is None else product + rest, expected)

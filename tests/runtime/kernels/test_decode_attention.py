@@ -13,7 +13,6 @@ from ramify.runtime.kernels.decode_attention import (
     DecodeShape,
     DecodeWorkspace,
     decode_attention,
-    line_ends,
 )
 from ramify.runtime.kernels.prefix_attention import PrefixShape
 from ramify.runtime.kernels.prefixes import TILE_ROWS, SharedPrefixes
@@ -66,7 +65,7 @@ def _check(
     workspace = DecodeWorkspace(shape, rows=rows, heads=heads, head_dim=head_dim, device=device)
     workspace.mean_CNH.fill_(torch.nan)
     workspace.weight_CN.fill_(torch.nan)
-    line = line_ends(lengths_D, window)
+    line = workspace.lay_out(lengths_D, window)
     decode_attention(qkv[:, :heads], keys, values, table, rows_D, lengths_D, line, workspace, out)
     for i, slots_L in enumerate(read):
         expected = _expected(qkv[i, :heads], keys[slots_L], values[slots_L])
@@ -117,11 +116,23 @@ def test_half_precision(generator: torch.Generator, device: torch.device) -> Non
     _check(generator, heads=8, kv_heads=2, head_dim=128, lengths=[50, 3], dtype=dtype)
 
 
-def test_one_row_reads_the_same_sum_in_any_company(generator: torch.Generator, device: torch.device) -> None:
-    """The line gives each row as many positions as its window, and not one more."""
-    lengths = torch.tensor([5, 0, 12, 3], device=device)
-    assert line_ends(lengths, None).tolist() == [0, 5, 5, 17, 20]
-    assert line_ends(lengths, 4).tolist() == [0, 4, 4, 8, 11]
+@pytest.mark.parametrize("window", [None, 4])
+def test_a_line_gives_each_row_its_positions_and_each_program_its_first_row(
+    generator: torch.Generator, window: int | None
+) -> None:
+    device, rows = generator.device, 37
+    lengths = torch.randint(0, 60, (rows,), generator=generator, device=device)
+    shape = DecodeShape(programs=11, block=16)
+    workspace = DecodeWorkspace(shape, rows=rows + 5, heads=1, head_dim=16, device=device)
+    ends, starts = workspace.lay_out(lengths, window)
+    read = lengths.tolist() if window is None else [min(length, window) for length in lengths.tolist()]
+    expected = [sum(read[:d]) for d in range(rows + 1)]
+    assert ends.tolist() == expected
+    blocks = math.ceil(math.ceil(expected[-1] / shape.programs) / shape.block)
+    for program, start in enumerate(starts.tolist()):
+        at = program * blocks * shape.block
+        if at < expected[-1]:
+            assert expected[start] <= at < expected[start + 1]
 
 
 @pytest.mark.parametrize(
@@ -179,12 +190,16 @@ def test_a_prefix_read_together_gives_what_each_row_reads_alone(
         workspace = DecodeWorkspace(
             shape, rows=rows, heads=heads, head_dim=head_dim, device=device, tiles=len(tiles),
             prefix_shape=PrefixShape(programs + 1, rows=part, block=16, warps=4),
+            tail_shape=DecodeShape(programs=programs + 2, block=32),
         )  # fmt: skip
         workspace.mean_CNH.fill_(torch.nan)
         workspace.weight_CN.fill_(torch.nan)
+        workspace.tile_mean_CNH.fill_(torch.nan)
+        workspace.tile_weight_CN.fill_(torch.nan)
         out = torch.full_like(q, torch.nan)
-        line = line_ends(lengths_D if use is None else lengths_D - prefix_D, None)
-        tile_line = None if use is None else line_ends(use.lengths_T, None)
+        line, tile_line = workspace.lay_out(lengths_D, None), None
+        if use is not None:
+            tile_line, line = workspace.lay_out_tiles(use.lengths_T, lengths_D - prefix_D)
         decode_attention(q, keys, values, table, rows_D, lengths_D, line, workspace, out, use, tile_line)
         outs.append(out)
     for d in range(rows):

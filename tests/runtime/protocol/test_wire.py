@@ -10,7 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ramify.errors import ErrorInfo, ProtocolError
-from ramify.grammar.spec import JsonSchema
+from ramify.grammar.limits import DEFAULT_LIMITS
+from ramify.grammar.report import Note
+from ramify.grammar.spec import (
+    AnyText,
+    Choices,
+    Format,
+    JsonSchema,
+    Lark,
+    Optional,
+    Or,
+    Regex,
+    Sequence,
+    StructuralTag,
+    Tag,
+    TagsWithSeparator,
+    TriggeredTags,
+)
 from ramify.runtime.protocol import graph
 from ramify.runtime.protocol.int32 import to_list
 from ramify.runtime.protocol.plan import (
@@ -33,6 +49,18 @@ from ramify.runtime.protocol.wire import (
     engine_codec,
     reply_codec,
 )
+
+TOOLS = StructuralTag(
+    Sequence(
+        (
+            Optional(Tag("<think>", AnyText(("ü",)), "</think>", "think")),
+            Or((Tag("<a>", Regex("[0-9]+"), "</a>"), Tag("<b>", Lark('start: "x"'), "</b>"))),
+            TagsWithSeparator((Tag("<c>", Choices(("d", "e")), "</c>"),), ", ", True, True),
+            TriggeredTags(("<call",), (Tag("<call>", JsonSchema("{}", strict=False), "</call>"),), True, True, ("x",)),
+        )
+    )
+)
+NOTES = (Note("narrowed", "#/a", "maximum", "lowered"), Note("unknown", "#", "minLenght", "none", "minLength"))
 
 CLIENT = [
     graph.Hello(7),
@@ -57,6 +85,7 @@ CLIENT = [
                 seed=(1 << 64) - 1,
                 grammar=JsonSchema('{"type": "object"}'),
             ),
+            graph.Gen(stream=0, node=8, name="z", path="p/z[0]", grammar=TOOLS),
             graph.ValueEdge(stream=0, source=2, field=("items", 0, "name")),
             graph.Select(stream=0, node=7, name="y", path="p/y[0]", choices=("a", "ü"), temperature=0.5, seed=3),
             graph.Fork(stream=0, child=1),
@@ -70,10 +99,12 @@ CLIENT = [
 ENGINE = [
     graph.NodeDone(1, 2, "text", pack([1, 2]), "stop", graph.Usage(1, 2, 3, 4), [graph.TokenLogprob(1, "a", -0.5, [])]),
     graph.NodeDone(1, 7, "ü", pack([4]), "stop", graph.Usage(5, 0, 5, 0), choice_logprobs=[-math.inf, 0.0]),
+    graph.NodeDone(1, 2, "{}", pack([1]), "stop", graph.Usage(1, 2, 3, 4), notes=NOTES),
     graph.TextDelta(1, 2, "x"),
     graph.StreamIds(1, 2, pack([1]), "a"),
     graph.NodeFailed(1, 2, ErrorInfo("NeverFits", "a", "b", "c")),
     graph.RunClosed(1, graph.RunReport(1, 2, 3, 4, 5, 6, 7, 8, 9)),
+    graph.RunClosed(1, graph.RunReport(1, 2, 3, 4, 5, 6, 7, 8, 9, (graph.GenNotes("p/x[0]", 3, NOTES),))),
     graph.EngineReady(1, "seedling", 2048, 100),
     graph.EngineFailed(ErrorInfo("EngineUnavailable", "a", "", "")),
 ]
@@ -105,6 +136,15 @@ def test_ids_travel_as_int32_bytes() -> None:
         pack([2**31])
     with pytest.raises(ValueError):
         to_list(b"abc")
+
+
+def test_the_deepest_structure_that_is_taken_passes_the_guard() -> None:
+    format_: Format = AnyText()
+    for number in range(DEFAULT_LIMITS.structure_depth - 1):
+        format_ = Or((format_,)) if number % 2 else Sequence((format_,))
+    gen = graph.Gen(stream=0, node=5, name="x", path="p/x[0]", grammar=StructuralTag(format_))
+    delta = graph.GraphDelta(1, [gen])
+    assert client_codec().decode(encode(delta)) == delta
 
 
 @pytest.mark.parametrize("kind", ["array", "map"])

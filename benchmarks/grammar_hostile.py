@@ -7,7 +7,7 @@ Three parts, each of which can be left out (`--count 0`, `--pairs 0`, `--rounds 
 1. `--count` grammars (see `hostile_grammars.py`) one after the other through the compile cache and its vetting, over a
    made-up vocabulary of 131,072 tokens. Each must compile, and then fill its first masks, or end in a named error
    within the limit. Then the limits are lowered, to breach them on purpose.
-2. A plain stream of the bundled model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and with
+2. A plain stream of a small random model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and with
    hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
 3. What is left after rounds of hostile grammars, processes killed among them: processes, threads, descriptors, memory.
 """
@@ -22,6 +22,7 @@ import os
 import random
 import signal
 import statistics
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ from typing import Any
 
 import numpy as np
 from hostile_grammars import hostile_grammars
-from paced_engine import paced_engine
+from paced_engine import paced_engine, small_model
 from ramify.errors import RamifyError
 from ramify.grammar.backends import make_backend
 from ramify.grammar.compile import CompileCacheLimits, GrammarCompiler
@@ -275,8 +276,10 @@ def processor_share() -> tuple[float, float]:
 
 
 def beside(pairs: int, rate: float, specs: list[tuple[str, GrammarSpec]]) -> None:
-    options = EngineOptions(model="seedling", device="cpu", max_rows=16, overlap=1, threads=1)
-    with paced_engine(options, STEP_SECONDS) as engine:
+    with contextlib.ExitStack() as stack:
+        model = small_model(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        options = EngineOptions(model=str(model), device="cpu", load_format="dummy", max_rows=16, overlap=1, threads=1)
+        engine = stack.enter_context(paced_engine(options, STEP_SECONDS))
         plain, hostile = Client(engine), Client(engine)
         stream(plain, 50)
         _ended(hostile, hostile.gen(4, spec=JsonSchema('{"enum": [' + "1, " * 1500 + "2]}")))  # the server is ready

@@ -23,7 +23,9 @@ from ramify.grammar.vetting_queue import FairQueue, Waiting
 from ramify.grammar.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary((b"", *(bytes((byte,)) for byte in range(256))), frozenset({0}), 257)
-LIMITS = VettingLimits(at_once=1, niceness=1, cpu_seconds=0.4, wall_seconds=60.0, queue_seconds=60.0, memory_bytes=32 << 20)
+LIMITS = VettingLimits(
+    at_once=1, niceness=1, cpu_seconds=0.4, wall_seconds=60.0, queue_seconds=60.0, memory_bytes=32 << 20
+)
 SERVER = (sys.executable, "-P", str(Path(__file__).with_name("misbehaving_server.py")))
 
 

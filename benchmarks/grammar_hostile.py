@@ -7,8 +7,8 @@ Three parts, each of which can be left out (`--count 0`, `--pairs 0`, `--rounds 
 1. `--count` grammars (see `hostile_grammars.py`) one after the other through the compile cache and its vetting, over a
    made-up vocabulary of 131,072 tokens. Each must compile, and then fill its first masks, or end in a named error
    within the limit. Then the limits are lowered, to breach them on purpose.
-2. A plain stream of a small random model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and with
-   hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
+2. A plain stream of a small random model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and
+   with hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
 3. What is left after rounds of hostile grammars, processes killed among them: processes, threads, descriptors, memory.
 """
 

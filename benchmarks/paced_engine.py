@@ -1,8 +1,8 @@
 """An engine whose steps take as long as those of a large model on a GPU, on any machine.
 
 A small random model with the bundled tokenizer runs for real on the CPU; then the worker's thread sleeps until the step
-has taken its time, as it would wait for a device. So noise of a shared machine that is shorter than a step does not reach the stream,
-as on a GPU, and what holds the engine's own threads does.
+has taken its time, as it would wait for a device. So noise of a shared machine that is shorter than a step does not
+reach the stream, as on a GPU, and what holds the engine's own threads does.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class Process:
         self._popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
-        if self._answer(300) != "ready":
+        if self._answer(900) != "ready":
             raise SystemExit(f"{engine} did not start")
 
     def ask(self, path: Path, limit: float) -> str:

@@ -7,8 +7,8 @@ Three parts, each of which can be left out (`--count 0`, `--pairs 0`, `--rounds 
 1. `--count` grammars (see `hostile_grammars.py`) one after the other through the compile cache and its vetting, over a
    made-up vocabulary of 131,072 tokens. Each must compile, and then fill its first masks, or end in a named error
    within the limit. Then the limits are lowered, to breach them on purpose.
-2. A plain stream of the bundled model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and with
-   hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
+2. A plain stream of a small random model through the engine's door, a token each 25 ms (`paced_engine.py`), alone and
+   with hostile grammars beside it by turns: the time between its tokens, and what became of the grammars.
 3. What is left after rounds of hostile grammars, processes killed among them: processes, threads, descriptors, memory.
 """
 
@@ -22,6 +22,7 @@ import os
 import random
 import signal
 import statistics
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -31,10 +32,10 @@ from typing import Any
 
 import numpy as np
 from hostile_grammars import hostile_grammars
-from paced_engine import paced_engine
+from paced_engine import paced_engine, small_model
 from ramify.errors import RamifyError
 from ramify.grammar.backends import make_backend
-from ramify.grammar.compile import GrammarCompiler
+from ramify.grammar.compile import CompileCacheLimits, GrammarCompiler
 from ramify.grammar.limits import VettingLimits
 from ramify.grammar.spec import GrammarSpec, JsonSchema
 from ramify.grammar.state import CompiledGrammar
@@ -108,13 +109,14 @@ def quantile(values: list[float], share: float) -> float:
 class Rig:
     """A compile cache with vetting, as an engine has it."""
 
-    def __init__(self, vocabulary: Vocabulary, limits: VettingLimits) -> None:
+    def __init__(self, vocabulary: Vocabulary, limits: VettingLimits, cache: CompileCacheLimits) -> None:
         backend = make_backend(vocabulary)
         self.vocabulary = vocabulary
         self.pool = VettingPool(vocabulary, "auto", limits=limits)
         self.executor = ThreadPoolExecutor(1)
-        vetting = VettedBackend(backend, self.pool)
-        self.compiler = GrammarCompiler(backend, self.executor, clock=time.monotonic, vetting=vetting)
+        self.compiler = GrammarCompiler(
+            backend, self.executor, clock=time.monotonic, limits=cache, vetting=VettedBackend(backend, self.pool)
+        )
         self.pool.plan(JsonSchema('{"type": "array"}'))
 
     def close(self) -> None:
@@ -138,7 +140,7 @@ class Rig:
 
 def each_by_itself(specs: list[tuple[str, GrammarSpec]]) -> None:
     limits = POLITE_TO_NOBODY
-    rig = Rig(made_up_vocabulary(), limits)
+    rig = Rig(made_up_vocabulary(), limits, CompileCacheLimits())
     rng = random.Random(0)
     seconds: list[float] = []
     masks: list[float] = []
@@ -274,8 +276,10 @@ def processor_share() -> tuple[float, float]:
 
 
 def beside(pairs: int, rate: float, specs: list[tuple[str, GrammarSpec]]) -> None:
-    options = EngineOptions(model="seedling", device="cpu", max_rows=16, overlap=1, threads=1)
-    with paced_engine(options, STEP_SECONDS) as engine:
+    with contextlib.ExitStack() as stack:
+        model = small_model(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        options = EngineOptions(model=str(model), device="cpu", load_format="dummy", max_rows=16, overlap=1, threads=1)
+        engine = stack.enter_context(paced_engine(options, STEP_SECONDS))
         plain, hostile = Client(engine), Client(engine)
         stream(plain, 50)
         _ended(hostile, hostile.gen(4, spec=JsonSchema('{"enum": [' + "1, " * 1500 + "2]}")))  # the server is ready
@@ -340,7 +344,9 @@ def left_behind(rounds: int, count: int, seed: int) -> None:
     before = len(descendants(os.getpid())), threading.active_count(), len(os.listdir("/proc/self/fd"))
     print("| after round | RSS MiB, trimmed | threads | descriptors | processes | cached, entries / MiB |")
     print("|---|---|---|---|---|---|")
-    rig = Rig(made_up_vocabulary(8_192), POLITE_TO_NOBODY)
+    cache = CompileCacheLimits(max_entries=20)  # full after the first round
+    rig = Rig(made_up_vocabulary(8_192), POLITE_TO_NOBODY, cache)
+    _row("0", "")
     rng = random.Random(seed)
     for number in range(rounds):
         specs = [spec for _, spec in hostile_grammars(count, seed + number)]
@@ -353,7 +359,7 @@ def left_behind(rounds: int, count: int, seed: int) -> None:
                 _kill(descendants(os.getpid()) - children(os.getpid()), rng)  # a worker, idle or at work
             for waiter in waiting:
                 _ = waiter.cancelled() or waiter.exception()
-        del waiting
+        del waiting, waiter, specs, spec
         _kill(children(os.getpid()), rng)  # the server itself
         size = f"{rig.compiler.num_entries} / {rig.compiler.num_bytes / 2**20:.0f}"
         _row(str(number + 1), size)
@@ -388,7 +394,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds after which is counted what is left")
     options = parser.parse_args()
     if options.rounds:
-        left_behind(options.rounds, 150, options.seed)
+        left_behind(options.rounds, 60, options.seed)
         print()
     if options.pairs:
         seconds = options.pairs * STREAM_TOKENS * STEP_SECONDS

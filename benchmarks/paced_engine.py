@@ -1,15 +1,19 @@
 """An engine whose steps take as long as those of a large model on a GPU, on any machine.
 
-The model is the bundled one and runs for real on the CPU; then the worker's thread sleeps until the step has taken its
-time, as it would wait for a device. So noise of a shared machine that is shorter than a step does not reach the stream,
-as on a GPU, and what holds the engine's own threads does.
+A small random model with the bundled tokenizer runs for real on the CPU; then the worker's thread sleeps until the step
+has taken its time, as it would wait for a device. So noise of a shared machine that is shorter than a step does not
+reach the stream, as on a GPU, and what holds the engine's own threads does.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from ramify import seedling
 from ramify.runtime.client.local import LocalEngine
 from ramify.runtime.engine.options import EngineOptions
 from ramify.runtime.protocol.plan import StepMasks, WorkerCommand
@@ -35,6 +39,20 @@ class PacedExecutor(ThreadExecutor):
             handler(command)
 
         super().start(paced)
+
+
+_SMALL = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "head_dim": 16}
+_SMALL |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+
+
+def small_model(directory: Path) -> Path:
+    """A directory with the bundled tokenizer and the config of a smaller model; load it with random weights."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"):
+        if (seedling.path() / name).exists():
+            shutil.copy(seedling.path() / name, directory)
+    config = json.loads((seedling.path() / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | _SMALL))
+    return directory
 
 
 def paced_engine(options: EngineOptions, step_seconds: float) -> LocalEngine:

@@ -49,6 +49,8 @@ _MAX_GRAMMAR = 1 << 20
 _MAX_TEXT = 16 << 20
 _PATIENCE = 2.0
 """Seconds beyond its own limits after which the server counts as stuck."""
+_RESTART = 5.0
+"""Seconds after which a server is started again that ended while it started."""
 _GOODBYE = 2.0
 """Seconds that the server has to end its workers."""
 
@@ -165,6 +167,9 @@ class VettingPool:
         """The server. The lock is held."""
         if self._closed:
             raise _closed()
+        server = self._server
+        if server is not None and server.did_not_start and time.monotonic() < server.gone_at + _RESTART:
+            raise _fault("the process that vets grammars ended while it started")
         if self._server is None or self._server.is_gone:
             vocabulary = self._vocabulary
             start = Start(
@@ -207,6 +212,7 @@ class _Server:
             theirs.close()
         self.is_ready = False
         self.is_gone = False
+        self.gone_at = 0.0
         self._limits = limits
         self._channel = Channel(ours)
         self._lock = threading.Lock()
@@ -218,6 +224,10 @@ class _Server:
         self._wake.setblocking(False)
         self._thread = threading.Thread(target=self._serve, name="ramify-vetting", daemon=True)
         self._thread.start()
+
+    @property
+    def did_not_start(self) -> bool:
+        return self.is_gone and not self.is_ready
 
     @property
     def num_pending(self) -> int:
@@ -316,7 +326,7 @@ class _Server:
             self._popen.kill()
             self._popen.wait()
         with self._lock:
-            self.is_gone = True
+            self.is_gone, self.gone_at = True, time.monotonic()
             futures = [future for future, _ in self._pending.values()]
             self._pending.clear()
         self._wake.close()

@@ -23,7 +23,9 @@ from ramify.grammar.vetting_queue import FairQueue, Waiting
 from ramify.grammar.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary((b"", *(bytes((byte,)) for byte in range(256))), frozenset({0}), 257)
-LIMITS = VettingLimits(at_once=1, cpu_seconds=0.2, wall_seconds=60.0, queue_seconds=60.0, memory_bytes=64 << 20)
+LIMITS = VettingLimits(
+    at_once=1, niceness=1, cpu_seconds=0.4, wall_seconds=60.0, queue_seconds=60.0, memory_bytes=32 << 20
+)
 SERVER = (sys.executable, "-P", str(Path(__file__).with_name("misbehaving_server.py")))
 
 
@@ -99,8 +101,8 @@ def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        ("spin", "took more than 0.2 s of processor time"),
-        ("die 9", "took more than 64 MiB, or ended its process"),
+        ("spin", "took more than 0.4 s of processor time"),
+        ("die 9", "took more than 32 MiB, or ended its process"),
         ("die 11", "exit code -11"),
         ("exit", "exit code 3"),
         ("memory", "took more memory than it may"),
@@ -253,3 +255,15 @@ def test_owners_take_turns() -> None:
     assert not len(queue) and queue.next_deadline is None
     with pytest.raises(KeyError):
         queue.pop()
+
+
+def test_a_server_that_does_not_start_is_not_started_for_every_grammar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vetting_pool, "_COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+    pool = VettingPool(VOCABULARY, "any", limits=LIMITS)
+    assert isinstance(pool.submit(Regex("a")).exception(20), Overloaded)
+    first = pool._server
+    assert isinstance(pool.submit(Regex("a")).exception(20), EngineUnavailable) and pool._server is first
+    monkeypatch.setattr(vetting_pool, "_RESTART", 0.0)
+    monkeypatch.setattr(vetting_pool, "_COMMAND", SERVER)
+    assert pool.plan(Regex("fine")).source == "fine"
+    pool.close()

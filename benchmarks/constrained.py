@@ -2,10 +2,11 @@
 
 Every schema goes through the engine's own parts: router, compile cache, mask threads, pinned buffers. The runs of a
 pair alternate: without a grammar, with caches cold (grammars compiled anew), with caches warm. Prompts are cached by a
-first pass, so next to nothing but decoding is timed, where a mask can be in the way; outputs end at `OUTPUT` tokens.
+first pass, so next to nothing but decoding is timed, where a mask can be in the way; outputs of w4, w4u and w4i end at
+`OUTPUT` tokens.
 
 In w4d the texts are scripted, so that rows are never at the same place: each request has a document of its own under
-one of eight schemas, and requests arrive a few at a step. A scripted row makes its whole mask like any other; only then
+one of eight schemas, and requests arrive in eight waves. A scripted row makes its whole mask like any other; only then
 all tokens but the next one of its text are taken out of it.
 
 The random weights know no language: what the tokenizer is matters to the masks alone.
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 
 Put: TypeAlias = Callable[[CoreInput], None]
 
-OUTPUT = 128
-SCRIPT = range(50, OUTPUT)
-"""Lengths of the scripts of w4d."""
-ARRIVALS = 4
-"""Requests that arrive at a step, in w4d."""
+OUTPUT = 96
+WAVE = 32
+"""Requests of w4d that arrive together."""
+WAVE_STEPS = 4
+"""Steps from one wave to the next."""
 
 
 class WatchedPool(MaskPool):
@@ -150,7 +151,7 @@ def run_case(engine: Engine, case: Case, grammars: Grammars | None) -> tuple[flo
 
     engine.pool.scripts.clear()
     begun = time.perf_counter()
-    outs = engine.drive(nodes, batches, sent)
+    outs = engine.drive(nodes, batches, sent, every=WAVE_STEPS)
     seconds = time.perf_counter() - begun
     return seconds, [out.tokens for out in outs], [len(out.tokens) + out.stopped for out in outs]
 
@@ -224,21 +225,14 @@ def same_schema(schema: Row) -> Callable[..., Row]:
     return row
 
 
-def w4d(engine: Engine, requests: int = 512, pairs: int = 5, prompt: int = 256) -> Row:
+def w4d(engine: Engine, requests: int = 256, pairs: int = 5, prompt: int = 256) -> Row:
     """Eight schemas, scripted texts, staggered arrivals."""
     rng = random.Random(4)
     prompts = [ids(rng, prompt, engine.vocab_high) for _ in range(requests)]
     schemas = [DIVERGENT[index % len(DIVERGENT)] for index in range(requests)]
     greedy, stop = Greedy(engine.vocabulary), min(engine.vocabulary.stop_ids)
-
-    def script(schema: Row) -> list[int]:
-        while True:
-            tokens = [*greedy.encode(json.dumps(document(rng, schema))), stop]
-            if len(tokens) in SCRIPT:
-                return tokens
-
-    scripts = [script(schema) for schema in schemas]
-    return compare(engine, Case(prompts, schemas, scripts, at_once=ARRIVALS), pairs)
+    scripts = [[*greedy.encode(json.dumps(document(rng, schema))), stop] for schema in schemas]
+    return compare(engine, Case(prompts, schemas, scripts, at_once=WAVE), pairs)
 
 
 CONSTRAINED: dict[str, Callable[..., Row]] = {

@@ -35,6 +35,7 @@ from ramify.errors import RamifyError
 from vocabularies import load_vocabulary
 
 _MAX_MASKS = 200
+_SEARCH_SECONDS = 1.0  # for an order of keys that a grammar takes
 
 
 # -- one file, in the engine's process
@@ -89,13 +90,13 @@ def _property_orders(node: Any) -> Iterator[list[str]]:
 
 
 class Feeder:
-    """Feeds values with their keys in any order: first as the schema lists them, then by search, up to a bound."""
+    """Feeds values with their keys in any order: first as the schema lists them, then by search, for a second."""
 
     def __init__(self, schema: str, byte_ids: Sequence[int]) -> None:
         self._orders = list(_property_orders(json.loads(schema)))
         self._ranks = {name: rank for rank, name in enumerate(dict.fromkeys(chain(*self._orders)))}
         self._byte_ids = byte_ids
-        self._tries = 10_000
+        self._end = time.monotonic() + _SEARCH_SECONDS
 
     def fed(self, state: State | None, value: Any) -> State | None:
         """The state after a value; None if no order that was tried is taken."""
@@ -117,8 +118,7 @@ class Feeder:
         if state is None or not names:
             return self._text(state, "}")
         for name in names:
-            self._tries -= 1
-            if self._tries < 0:
+            if time.monotonic() > self._end:
                 return None
             after = self.fed(self._text(state.fork(), comma + json.dumps(name, ensure_ascii=False) + ": "), value[name])
             if after is not None:
@@ -155,7 +155,7 @@ class Process:
         self._popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
-        if self._answer(300) != "ready":
+        if self._answer(900) != "ready":
             raise SystemExit(f"{engine} did not start")
 
     def ask(self, path: Path, limit: float) -> str:

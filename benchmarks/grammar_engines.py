@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from ramify.grammar.limits import UNBOUNDED, GrammarLimits
+from ramify.grammar.limits import UNBOUNDED, GrammarLimits, VettingLimits
 from ramify.grammar.vocabulary import Vocabulary
 
 _LONGEST_TOKEN = 24  # bytes that are tried when a text is tokenized
@@ -73,7 +73,7 @@ def ramify(vocabulary: Vocabulary) -> Compile:
     from ramify.grammar.vetting_pool import VettingPool
 
     limits = GrammarLimits(narrowing=UNBOUNDED)
-    pool = VettingPool(vocabulary, "auto", limits)
+    pool = VettingPool(vocabulary, "auto", limits, VettingLimits(niceness=0, start_seconds=600))  # no engine beside it
     backend = make_backend(vocabulary, "auto", limits)
     vetted = VettedBackend(backend, pool, limits)
     row = np.empty(vocabulary.words, np.int32)

@@ -6,7 +6,7 @@ The tokenizer is a tokenizer.json or Mistral's tekken.json. Without one the voca
 words and JSON pieces, so that the figures are those of a large vocabulary and anyone can run it. The text is one
 document for both schemas, and reasoning, words and two tool calls that hold it for the structure, tokenized greedily.
 
-The last table is a step's masks of 256 rows on all processors but one, as the engine makes them: rows under the eight
+The last table is a step's masks of 256 rows on half of the processors, as the engine makes them: rows under the eight
 schemas of w4d, each in a document of its own and at another place. A row that ends begins the next document.
 """
 

@@ -35,7 +35,7 @@ from maskbench import draw
 from ramify import seedling
 from ramify.errors import InvalidSchema, NodeError, OutputInvalid
 from ramify.grammar.backends import make_backend
-from ramify.grammar.limits import GrammarLimits, Narrowing
+from ramify.grammar.limits import GrammarLimits, Narrowing, VettingLimits
 from ramify.grammar.spec import JsonSchema
 from ramify.grammar.vocabulary import Vocabulary
 from tokenizers import Tokenizer
@@ -165,7 +165,13 @@ def main() -> int:
         schemas, refused = accepted(options.data, options.schemas, options.seed, Path(directory))
         print(f"{len(schemas)} schemas accepted, {refused} refused before them", flush=True)
         with rf.Engine(
-            directory, load_format="dummy", device="cpu", threads=1, max_rows=160, grammar_limits=LIMITS
+            directory,
+            load_format="dummy",
+            device="cpu",
+            threads=1,
+            max_rows=160,
+            grammar_limits=LIMITS,
+            vetting_limits=VettingLimits(niceness=0, queue_seconds=60, wall_seconds=60, start_seconds=600),
         ) as engine:
             finished, cut = generate(engine, schemas, options)
     generated = time.perf_counter() - begin

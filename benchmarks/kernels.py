@@ -13,19 +13,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from ceilings import Ceilings, milliseconds
 from ramify.runtime.attention.flash import Heads, working
 from ramify.runtime.attention.interface import Chunk
 from ramify.runtime.attention.kv_pool import KVLayout, KVPool
-from ramify.runtime.attention.triton_backend import default_shape
+from ramify.runtime.attention.triton_backend import default_prompt_shape, default_shape
 from ramify.runtime.attention.varlen import attend, pieces
 from ramify.runtime.kernels.activation import gated_silu
 from ramify.runtime.kernels.decode_attention import DecodeShape, DecodeWorkspace, decode_attention
 from ramify.runtime.kernels.norm import add_rms_norm
+from ramify.runtime.kernels.prompt_attention import cut_tiles, prompt_attention, tile_tokens
 from ramify.runtime.kernels.rotary import rotate_and_write
 from ramify.runtime.kernels.sampling import SampleInputs, sample
-from ramify.runtime.kernels.skinny import SkinnyProducts
+from ramify.runtime.kernels.skinny import MOST_ROWS, SkinnyProducts
+from torch.nn.functional import linear
 
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD, VOCAB, LAYERS = 4096, 14336, 32, 8, 128, 128_256, 32
 PRODUCTS = {
@@ -198,7 +201,7 @@ def _pool(slots: int, layers: int) -> KVPool:
 
 
 def prefill(bench: Bench) -> None:
-    """Every FlashAttention that works here, over the same chunks; the gather of their prefixes is part of it."""
+    """Our tiles and every FlashAttention that works here, over the same chunks; the gather is part of the latter."""
     heads = Heads(HEADS, KV_HEADS, HEAD, windowed=False)
     kernels = list(working(torch.device("cuda"), torch.bfloat16, heads))
     for chunks, start, count in ((16, 0, 512), (4, 0, 2048), (1, 0, 8192), (64, 2048, 64), (4, 6144, 2048)):
@@ -219,13 +222,22 @@ def prefill(bench: Bench) -> None:
             ]
             ms = sum(milliseconds(job) for job in jobs)
             bench.row(f"prompts {chunks} x {count} at {start}, {flash.name}", ms, operations=operations)
+        shape, rows = default_prompt_shape(pool), np.arange(chunks)
+        tokens = tile_tokens(shape, HEADS, KV_HEADS)
+        tiles = cut_tiles(rows, 0 * rows + start, 0 * rows + count, tokens, q.device)
+        ms = milliseconds(
+            partial(prompt_attention, q, pool.keys_LSKH[0], pool.values_LSKH[0], table, tiles, out, shape=shape)
+        )
+        bench.row(f"prompts {chunks} x {count} at {start}, tiles", ms, operations=operations)
         del pool
 
 
 def products(bench: Bench) -> None:
-    """The library's and ours, where ours differ; then all products of a step."""
+    """The library's, and ours up to where the library takes over; gate and up with their gate."""
+    ours = SkinnyProducts(torch.device("cuda"))
+    gated = {"library": lambda x, weight: gated_silu(linear(x, weight)), "ours": partial(ours.linear, gated=True)}
     for rows in (1, 8, 16, 32, 64, 128, 256):
-        ways = {"library": torch.nn.functional.linear, "ours": SkinnyProducts(torch.device("cuda")).linear}
+        ways = {"library": linear, "ours": ours.linear} if rows <= MOST_ROWS else {"library": linear}
         totals = dict.fromkeys(ways, 0.0)
         total_size = 0
         for name, (outputs, inputs) in PRODUCTS.items():
@@ -235,7 +247,8 @@ def products(bench: Bench) -> None:
             count = 1 if name == "head" else LAYERS
             total_size += count * size
             for way, product in ways.items():
-                ms = graph_ms([partial(product, x, weight) for weight in weights])
+                compute = gated[way] if name == "gate_up" else product
+                ms = graph_ms([partial(compute, x, weight) for weight in weights])
                 totals[way] += count * ms
                 bench.row(f"{way}: product {name}, {rows} rows", ms, size=size)
             del weights

@@ -262,8 +262,9 @@ class Engine:
         batches: list[list[CoreInput]],
         sent: Callable[[int], None] = lambda index: None,
         close: bool = True,
+        every: int = 1,
     ) -> list[Out]:
-        """Send a batch before each step, until every request is answered and, with `close`, its run is closed.
+        """Send a batch before `every` few steps, until every request is answered and, with `close`, its run is closed.
 
         `sent` is called with the index of each batch when it is.
         """
@@ -290,7 +291,7 @@ class Engine:
                     if isinstance(message, StepPlan):
                         if self.steps is not None:
                             self.steps.append(Step.of(message, seconds))
-                        if arriving:
+                        if arriving and message.step % every == 0:
                             closing += arrive()
                 elif isinstance(message, GenTokens):
                     out = outs[message.node]

@@ -22,15 +22,15 @@ from ramify.runtime.protocol.plan import StepPlan
 from ramify.runtime.protocol.tokens import unpack
 
 CLASSES: dict[str, tuple[str, ...]] = {
-    "decode attention": ("_decode_segments", "_merge_segments", "_prefix_segments"),
+    "decode attention": ("_decode_segments", "_prefix_segments"),
     "prompt attention": ("flash", "fmha", "_prompt_attention"),
     "norms": ("_rms_norm",),
     "rotary, KV write": ("_rotate",),
     "silu": ("_gated_silu",),
-    "sampling": ("_sample", "_draw"),
+    "sampling": ("_sample", "_draw", "_choose", "_scan_blocks"),
     "gathers": ("index_select", "indexselect", "gather", "embedding", "index_elementwise", "vectorized_gather"),
     "copies": ("memcpy", "memset"),
-    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma"),
+    "products": ("gemm", "nvjet", "cutlass", "cublas", "splitk", "gemv", "wgmma", "_one_row", "_few_rows"),
 }
 """What a kernel is, by a part of its name; the first that fits."""
 

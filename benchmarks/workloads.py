@@ -288,18 +288,26 @@ def _array(items: Row, low: int, high: int) -> Row:
 
 DIVERGENT: tuple[Row, ...] = (
     SCHEMA,
-    _object(ticket=_range(99999), title=_bounded(60), body=_bounded(120), urgent={"type": "boolean"}),
+    _object(
+        ticket=_range(99999), title=_bounded(60), body=_bounded(120), reply=_bounded(150), urgent={"type": "boolean"}
+    ),
     _object(
         vendor=_bounded(40), lines=_array(_object(item=_bounded(30), cents=_range(999999)), 1, 4), note=_bounded(80)
     ),
-    _object(who=_bounded(30), stars={"enum": [1, 2, 3, 4, 5]}, review=_bounded(200)),
-    _object(steps=_array(_bounded(70), 2, 4), done={"type": "boolean"}),
+    _object(
+        who=_bounded(30),
+        stars={"enum": [1, 2, 3, 4, 5]},
+        review=_bounded(120),
+        answer=_bounded(120),
+        tags=_array(_bounded(12), 2, 6),
+    ),
+    _object(steps=_array(_bounded(70), 4, 6), done={"type": "boolean"}),
     _object(
         machine=_bounded(16), level={"enum": list(_WORDS)}, report=_bounded(100), readings=_array(_range(500), 4, 12)
     ),
     _object(to=_bounded(40), subject=_bounded(50), text=_bounded(150), tags=_array(_bounded(12), 1, 5)),
     _object(
-        place=_object(street=_bounded(30), city=_bounded(20), zip=_range(99999)), people=_array(_bounded(24), 1, 5)
+        place=_object(street=_bounded(30), city=_bounded(20), zip=_range(99999)), people=_array(_bounded(24), 4, 8)
     ),
 )
 """The eight schemas of w4d: every string has a length, no two have the same shape."""
@@ -313,10 +321,10 @@ def document(rng: random.Random, schema: Row) -> Any:
         case {"type": "object", "properties": properties}:
             return {name: document(rng, part) for name, part in properties.items()}
         case {"type": "array", "items": items, "minItems": low, "maxItems": high}:
-            return [document(rng, items) for _ in range(rng.randint(low, high))]
+            return [document(rng, items) for _ in range(rng.randint((low + high + 1) // 2, high))]
         case {"type": "string", "maxLength": length}:
             text = f"{rng.choice(_SURNAMES)} {rng.randrange(100)}: {rng.choice(_TEXTS)} {rng.choice(_TEXTS)}"
-            return text[rng.randrange(12) :][: rng.randint(length // 3, length)]
+            return text[rng.randrange(12) :][: rng.randint(length // 2, length)]
         case {"type": "integer", "maximum": high}:
             return rng.randint(0, high)
         case {"type": "boolean"}:

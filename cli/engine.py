@@ -14,7 +14,8 @@ from ..runtime.engine.options import EngineOptions
 from .failure import UsageError
 from .parser import Parser
 
-SETTABLE = tuple(name for name in EngineOptions.__struct_fields__ if name not in ("model", "grammar_limits"))
+_TYPED = ("model", "grammar_limits", "vetting_limits")  # not said in one word
+SETTABLE = tuple(name for name in EngineOptions.__struct_fields__ if name not in _TYPED)
 
 
 def add_engine_arguments(parser: Parser) -> None:

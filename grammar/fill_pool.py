@@ -34,9 +34,10 @@ _LANE_SHARE = 4
 
 
 def spare_processors() -> int:
-    """Threads to fill with: one processor is the core's."""
+    """Threads to fill with: half of the processors. On 16 of them, 15 threads filled 256 rows a tenth sooner than 8,
+    and a tenth later where masks are cheap: all of them want the interpreter lock, and so does the core."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, available - 1)
+    return max(1, available // 2)
 
 
 class MaskPool:
@@ -45,7 +46,7 @@ class MaskPool:
     Args:
         words: int32 words of a mask.
         on_made: gets each `MaskMade`, on one of the pool's threads; must not raise.
-        threads: that fill a step's masks; None is all processors but one.
+        threads: that fill a step's masks; None is half of the processors.
     """
 
     def __init__(self, words: int, on_made: Callable[[MaskMade], None], threads: int | None = None) -> None:

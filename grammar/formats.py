@@ -5,7 +5,7 @@ date is a day of the Gregorian calendar. The patterns are ECMA-262 like those of
 
 Narrower than the RFCs in three places, which reports name: there is no year 0000, which Python's dates do not have
 either; no leap second, because which ones there are is a table that grows (RFC 3339, appendix D) and few decoders take
-any; no IP literal in brackets, nor a character for private use, in a reference.
+any; no IP literal in brackets in a reference, nor a character for private use or of a plane beyond the third.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _references(more: str) -> tuple[str, str]:
 
 _, _URI_REFERENCE = _references("")
 _IRI, _IRI_REFERENCE = _references(
-    r"\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + "".join(rf"\u{{{n:x}0000}}-\u{{{n:x}fffd}}" for n in range(1, 14))
+    r"\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + "".join(rf"\u{{{plane}0000}}-\u{{{plane}fffd}}" for plane in (1, 2, 3))
 )
 _POINTER = r"(?:/(?:[^~/]|~[01])*)*"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MaskCache:
-    """Masks of one vocabulary, of a bounded number; the oldest goes first. Thread-safe.
+    """Masks of one vocabulary, of a bounded number; what was not used for longest goes first. Thread-safe.
 
     Args:
         vocabulary: whose tokens move a place.
@@ -49,7 +49,11 @@ class MaskCache:
 
     def get(self, key: Hashable) -> MaskRow | None:
         """A mask that must not be written; None if none is kept."""
-        return self._rows.get(key)
+        with self._lock:
+            mask = self._rows.pop(key, None)
+            if mask is not None:
+                self._rows[key] = mask
+        return mask
 
     def put(self, key: Hashable, mask: MaskRow) -> None:
         """Keep a copy of `mask`."""

@@ -29,6 +29,8 @@ _OBJECT = frozenset({"type", "properties", "required", "additionalProperties"})
 _ARRAY = frozenset({"type", "items", "minItems", "maxItems"})
 _STRING = frozenset({"type", "minLength", "maxLength"})
 _SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
+_DIGITS = 2
+"""Longer beginnings of numbers are too many to remember, and cheap."""
 _QUOTE, _BACKSLASH, _SPACE, _DELETE = 0x22, 0x5C, 0x20, 0x7F
 
 
@@ -160,18 +162,18 @@ class Place:
             room = reach if shape.longest is None else min(reach, shape.longest - self._count)
             missing = min(reach + 1, max(0, shape.shortest - self._count))
             return (self._frames, shape, room, missing, self._text)
-        if mode >= _ESCAPED:
+        if mode >= _ESCAPED or (mode == _BARE and len(self._text) > _DIGITS):
             return None
         return (self._frames, self._shape, mode, self._text)
 
     def after(self, token: bytes, characters: int) -> Place:
         """The place behind a token; `characters`: see `plain_characters`."""
-        place = Place(self._shape)
-        place._frames, place._mode, place._text = self._frames, self._mode, self._text
-        place._count = self._count
-        if self._mode == _PLAIN and characters and not self._text:
+        place = Place.__new__(Place)
+        place._frames, place._shape, place._mode = self._frames, self._shape, self._mode
+        place._text, place._count = self._text, self._count
+        if place._mode == _PLAIN and characters and not place._text:
             place._count += characters
-        elif self._mode != _LOST:
+        elif place._mode != _LOST:
             for byte in token:
                 place._step(byte)
         return place

@@ -216,9 +216,10 @@ class SegmentReader:
             self._close(begin, text, out)
             if (yield from self._follows(marks)) not in format_.triggers:
                 return
-            yield from self._one_of(format_.tags, (*format_.triggers, *follow), ends, out)
             if format_.stop_after_first:
+                yield from self._one_of(format_.tags, follow, ends, out)
                 return
+            yield from self._one_of(format_.tags, (), False, out)
             may_end = True
 
     def _separated(
@@ -228,9 +229,12 @@ class SegmentReader:
         separators = (format_.separator,) if format_.separator else begins
         if not format_.at_least_one and (yield from self._follows(begins)) is None:
             return
+        if format_.stop_after_first:
+            yield from self._one_of(format_.tags, follow, ends, out)
+            return
         while True:
-            yield from self._one_of(format_.tags, (*separators, *follow), ends, out)
-            if format_.stop_after_first or (yield from self._follows(separators)) is None:
+            yield from self._one_of(format_.tags, (), False, out)
+            if (yield from self._follows(separators)) is None:
                 return
             self._at += len(format_.separator)
 

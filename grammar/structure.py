@@ -410,6 +410,7 @@ class _Builder:
 
     def _triggered(self, format_: TriggeredTags, place: str, then: Then, avoid: tuple[str, ...]) -> State:
         self._check_triggers(format_, place)
+        self._require_begins_apart(format_.tags, place)
         behind = then(())
         if behind.open is not None:
             _refuse("free text with tags that is followed by more text", place, _IN_A_TAG)
@@ -443,6 +444,7 @@ class _Builder:
     def _separated(self, format_: TagsWithSeparator, place: str, then: Then, avoid: tuple[str, ...]) -> State:
         if not format_.tags or not all(tag.begin for tag in format_.tags):
             _invalid("a list of tags needs tags, each with a begin", place, "say what they begin with")
+        self._require_begins_apart(format_.tags, place)
         again = None if format_.stop_after_first else State()
         after_tag: Then = then if again is None else _back
         states = [self._tag(tag, f"{place}.tags[{index}]", after_tag, ()) for index, tag in enumerate(format_.tags)]
@@ -459,6 +461,9 @@ class _Builder:
         return self._joined([State(begins), *skipped], place)
 
     # ---- what must hold
+
+    def _require_begins_apart(self, tags: tuple[Tag, ...], place: str) -> None:
+        self._joined([State((Mark(tag.begin, State()),)) for tag in tags], place)
 
     def _require_more(self, format_: Format, place: str) -> None:
         if may_be_empty(format_):
@@ -515,10 +520,14 @@ def _back(avoid: tuple[str, ...]) -> State:
 
 
 def _once(then: Then) -> Then:
-    """`then`, called once for each argument: the states that lead there share one."""
+    """`then`, called once for each argument that makes a difference: the states that lead there share one."""
     made: dict[tuple[str, ...], State] = {}
 
     def state(avoid: tuple[str, ...]) -> State:
+        if () not in made:
+            made[()] = then(())
+        if not isinstance(made[()].open, Text):  # nothing here begins with what it should not
+            return made[()]
         if avoid not in made:
             made[avoid] = then(avoid)
         return made[avoid]

@@ -100,6 +100,7 @@ class StructureWriter:
         whole, ranges = self._expression(text)
         ruled_out: list[str] = []
         spelled = [self._pieces.names[piece] for _, (piece, *_) in marks if isinstance(piece, int)]
+        self._require_no_overlap([*ends, *spelled], spelled, text)
         if within := [name for name in spelled if has_place_for(name[0], ranges)]:
             ruled_out.append(self._holding(within))
         if text.avoid:
@@ -135,6 +136,18 @@ class StructureWriter:
                 if ends_inside(end, mark):
                     raise UnenforceableSchema(
                         f"a structure with text that may end at {end!r} inside of {mark!r} is not enforced",
+                        where=text.place,
+                        hint="change one of them",
+                    )
+
+    def _require_no_overlap(self, ends: list[str], spelled: list[str], text: Text) -> None:
+        """Who reads the text sees a control token's name: no other end may be whole where the name has only begun."""
+        for name in spelled:
+            for end in ends:
+                if any(end.endswith(name[:length]) for length in range(1, min(len(name), len(end)))):
+                    what = f"text that may end at {end!r} and at {name!r}, which overlap,"
+                    raise UnenforceableSchema(
+                        f"a structure with {what} is not enforced",
                         where=text.place,
                         hint="change one of them",
                     )

@@ -67,7 +67,6 @@ class TritonAttention:
             device=device,
             tiles=max_rows // 2,  # a tile has two rows at least
             prefix_shape=default_prefix_shape(pool),
-            tail_shape=default_tail_shape(pool),
         )
 
     def begin(self, batch: AttentionBatch) -> TritonStepAttention:
@@ -85,11 +84,6 @@ def default_prefix_shape(pool: KVPool) -> PrefixShape:
     """The same for shared prefixes."""
     programs = _programs(pool, PREFIX_PROGRAMS_PER_MULTIPROCESSOR)
     return PrefixShape(programs, block=64 if _key_bytes(pool) <= 256 else 16)
-
-
-def default_tail_shape(pool: KVPool) -> DecodeShape:
-    """How work is cut that lies behind shared prefixes."""
-    return default_shape(pool)
 
 
 def default_prompt_shape(pool: KVPool) -> PromptShape:
@@ -139,8 +133,8 @@ class TritonStepAttention:
         if batch.rows_D.shape[0]:
             for window in windows:
                 if batch.shared is not None and window is None:
-                    tails_D = batch.lengths_D - batch.shared.lengths_D
-                    self._tile_line, self._lines[None] = workspace.lay_out_tiles(batch.shared.lengths_T, tails_D)
+                    self._tile_line = workspace.lay_out_tiles(batch.shared.lengths_T)
+                    self._lines[None] = workspace.lay_out(batch.lengths_D - batch.shared.lengths_D, None)
                 else:
                     self._lines[window] = workspace.lay_out(batch.lengths_D, window)
 

@@ -107,7 +107,7 @@ def build_engine(options: EngineOptions) -> Engine:
         backend = make_backend(vocabulary, options.grammar, limits)
         made: _Relay[MaskMade] = _Relay(loop)
         masks = MaskPool(vocabulary.words, made)
-        vetting = VettingPool(vocabulary, options.grammar, limits)
+        vetting = VettingPool(vocabulary, options.grammar, limits, options.vetting_limits)
         config = CoreConfig(
             overlap=options.depth(device),
             step_tokens=max(options.step_tokens, info.max_rows),

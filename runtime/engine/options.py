@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ...errors import ModelNotFound
-from ...grammar.limits import DEFAULT_LIMITS, GrammarLimits
+from ...grammar.limits import DEFAULT_LIMITS, DEFAULT_VETTING, GrammarLimits, VettingLimits
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         step_tokens, chunk_tokens: see `CoreConfig`.
         grammar: the grammar backend; "auto" chooses one for each grammar.
         grammar_limits: what a grammar may cost, and in `narrowing` what is left out of its values.
+        vetting_limits: what vetting a grammar may cost, and how far it gives way to the engine.
         load_format: "dummy" gives random weights from config.json alone.
         threads: torch's threads on a CPU; None leaves torch's choice.
         check: prove the ownership of every slot after each step; slow.
@@ -45,6 +46,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     chunk_tokens: int = 2048
     grammar: Literal["auto", "llguidance", "xgrammar"] = "auto"
     grammar_limits: GrammarLimits = DEFAULT_LIMITS
+    vetting_limits: VettingLimits = DEFAULT_VETTING
     load_format: Literal["safetensors", "dummy"] = "safetensors"
     threads: int | None = None
     check: bool = False

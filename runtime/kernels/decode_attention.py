@@ -84,7 +84,6 @@ class DecodeWorkspace:
     Args:
         shape: how the work of rows is cut.
         prefix_shape: how the work of tiles is cut; there are none without it.
-        tail_shape: how that of rows is cut in steps with tiles, where many rows have little of their own.
     """
 
     def __init__(
@@ -97,13 +96,11 @@ class DecodeWorkspace:
         device: torch.device,
         tiles: int = 0,
         prefix_shape: PrefixShape | None = None,
-        tail_shape: DecodeShape | None = None,
     ) -> None:
         self.shape = shape
         self.prefix_shape = prefix_shape
-        self.tail_shape = tail_shape or shape
         self._rows = rows
-        segments = max(shape.programs, self.tail_shape.programs) + rows
+        segments = shape.programs + rows
         self.mean_CNH = torch.empty((segments, heads, head_dim), dtype=torch.float32, device=device)
         self.weight_CN = torch.empty((segments, heads), dtype=torch.float32, device=device)
         segments = 0 if prefix_shape is None else (prefix_shape.programs + tiles) * TILE_ROWS
@@ -116,12 +113,10 @@ class DecodeWorkspace:
         """The line of rows of `lengths_D` (int64), of which the last `window` positions are read."""
         return self._lay_out(lengths_D, window, self.shape.programs_for(lengths_D.shape[0]), self.shape.block)
 
-    def lay_out_tiles(self, lengths_T: Tensor, tails_D: Tensor) -> tuple[Line, Line]:
-        """The line of prefixes of `lengths_T` (int64), and that of what rows have behind them (int64 too)."""
+    def lay_out_tiles(self, lengths_T: Tensor) -> Line:
+        """The line of prefixes of `lengths_T` (int64)."""
         assert self.prefix_shape is not None
-        tiles = self._lay_out(lengths_T, None, self.prefix_shape.programs, self.prefix_shape.block)
-        programs = self.tail_shape.programs_for(tails_D.shape[0])
-        return tiles, self._lay_out(tails_D, None, programs, self.tail_shape.block)
+        return self._lay_out(lengths_T, None, self.prefix_shape.programs, self.prefix_shape.block)
 
     def _lay_out(self, lengths_D: Tensor, window: int | None, programs: int, block: int) -> Line:
         rows, device = lengths_D.shape[0], lengths_D.device
@@ -348,10 +343,11 @@ def decode_attention(
         table_RP: int32 slot table, rows dense.
         rows_D: int64.
         lengths_D: int64, positions computed of each row, the token's own included.
-        line: `workspace.lay_out` of `lengths_D` and the window; with `shared`, the second of `lay_out_tiles`.
+        line: `workspace.lay_out` of `lengths_D` and the window; with `shared`, of `lengths_D - shared.lengths_D`.
             Read without waiting, and so are lengths and slots, which must be there before it is laid out.
         workspace: for at least D rows, and T tiles.
-        shared, tile_line: prefixes to read once for several rows, and the first of `lay_out_tiles`; then no window.
+        shared, tile_line: prefixes to read once for several rows, and `workspace.lay_out_tiles` of their lengths; then
+            there is no window.
     """
     rows, heads, head_dim = q_DNH.shape
     if not rows:
@@ -362,7 +358,6 @@ def decode_attention(
     prefix_shape, place_D, tile_ends, tiles = workspace.prefix_shape, line.ends, line.ends, 0
     if shared is not None and tile_line is not None and prefix_shape is not None:
         place_D, tile_ends, tiles = shared.place_D, tile_line.ends, shared.rows_T.shape[0]
-        shape = workspace.tail_shape
         prefix_segments(
             q_DNH, keys_SKH, values_SKH, table_RP, shared, *tile_line, prefix_shape,
             workspace.tile_mean_CNH, workspace.tile_weight_CN,

@@ -4,7 +4,7 @@ Nothing matters here but how weights are asked for; the arithmetic hides behind 
 
     1 row           each program streams a few rows of weights through registers: long runs of memory, many programs
     2 to 64 rows    tiles of weights are the large operand of the matrix unit, brought by the copy engine (Hopper's
-                    tensor memory accelerator), several tiles ahead; the rows of activations are padded to 16, 32 or 64
+                    tensor memory accelerator), several tiles ahead; the rows of activations are padded to 32 or 64
     more rows       the library
 
 A matrix with fewer tiles than the device has multiprocessors is cut along its inputs too; the program that comes last
@@ -19,6 +19,7 @@ Shapes: T rows of activations, O outputs, I inputs, S parts of the inputs.
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import torch
@@ -31,8 +32,13 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from .activation import gated_silu
 from .overlap import allow_next, overlap, wait_for_previous
 
+log = logging.getLogger("ramify.kernels")
+
 MOST_ROWS = 64
 """Rows up to which a kernel here computes."""
+
+FEWER_ROWS = 32
+"""Rows that are padded to no more than this."""
 
 RUN = 2048
 """Inputs a program of `_one_row` reads at once of each of its rows of weights, at most."""
@@ -162,7 +168,7 @@ def cut(outputs: int, inputs: int, tokens: int, multiprocessors: int) -> Cut:
     if outputs >= 128 * multiprocessors:
         return Cut(128, TILE_INPUTS, 4, 1)
     parts = max(1, min(MOST_PARTS, multiprocessors // triton.cdiv(outputs, 64), triton.cdiv(inputs, TILE_INPUTS)))
-    return Cut(64, TILE_INPUTS, 5 if tokens <= 32 else 4, parts)
+    return Cut(64, TILE_INPUTS, 5 if tokens <= FEWER_ROWS else 4, parts)
 
 
 class SkinnyProducts:
@@ -177,6 +183,9 @@ class SkinnyProducts:
         if device.type == "cuda":
             self._multiprocessors = torch.cuda.get_device_properties(device).multi_processor_count
             self._copy_engine = torch.cuda.get_device_capability(device) >= (9, 0)
+            if not self._copy_engine:
+                name = torch.cuda.get_device_name(device)
+                log.warning("%s has no tensor memory accelerator: the library computes 2 to %d rows", name, MOST_ROWS)
         # Parts are made only of tiles of 64 rows of weights, and no more of them than there are multiprocessors.
         self._parts = torch.empty(self._multiprocessors * 64 * MOST_ROWS, dtype=torch.float32, device=device)
         self._arrived = torch.zeros(self._multiprocessors, dtype=torch.int32, device=device)
@@ -218,7 +227,7 @@ class SkinnyProducts:
 
     def _few_rows(self, x_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, gated: bool) -> Tensor:
         (tokens, inputs), outputs = x_TI.shape, weight_OI.shape[0]
-        padded = max(16, triton.next_power_of_2(tokens))
+        padded = FEWER_ROWS if tokens <= FEWER_ROWS else MOST_ROWS
         rows, block, stages, parts = cut(outputs, inputs, padded, self._multiprocessors)
         tiles = triton.cdiv(outputs, rows)
         span = triton.cdiv(triton.cdiv(inputs, parts), block) * block

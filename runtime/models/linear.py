@@ -15,12 +15,23 @@ from .block_ops import BlockOps
 
 
 class Linear(nn.Linear):
-    """A linear layer whose product is computed by `ops`."""
+    """A linear layer whose product is computed by `ops`. Its parameters hold garbage until they are loaded."""
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool, dtype: torch.dtype, ops: BlockOps) -> None:
-        # On no device first: torch's own initial values would be computed to be overwritten.
-        super().__init__(in_features, out_features, bias=bias, dtype=dtype, device="meta")
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool,
+        dtype: torch.dtype,
+        device: torch.device,
+        ops: BlockOps,
+    ) -> None:
+        super().__init__(in_features, out_features, bias=bias, dtype=dtype, device=device)
         self._ops = ops
+
+    def reset_parameters(self) -> None:
+        """Compute no values that would be overwritten."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self._ops.linear(x, self.weight, self.bias)
@@ -54,9 +65,16 @@ class MergedLinear(Linear):
     """
 
     def __init__(
-        self, parts: dict[str, int], in_features: int, *, bias: bool, dtype: torch.dtype, ops: BlockOps
+        self,
+        parts: dict[str, int],
+        in_features: int,
+        *,
+        bias: bool,
+        dtype: torch.dtype,
+        device: torch.device,
+        ops: BlockOps,
     ) -> None:
-        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, ops=ops)
+        super().__init__(in_features, sum(parts.values()), bias=bias, dtype=dtype, device=device, ops=ops)
         self.parts = parts
 
 
@@ -76,8 +94,7 @@ class DenseLinear:
         self._ops = ops
 
     def __call__(self, name: str, in_features: int, out_features: int, *, bias: bool) -> Linear:
-        layer = Linear(in_features, out_features, bias=bias, dtype=self._dtype, ops=self._ops)
-        return layer.to_empty(device=self._device)
+        return Linear(in_features, out_features, bias=bias, dtype=self._dtype, device=self._device, ops=self._ops)
 
     def merged(self, names: dict[str, int], in_features: int, *, bias: bool) -> Linear:
         return self._merged(MergedLinear, names, in_features, bias)
@@ -87,8 +104,7 @@ class DenseLinear:
 
     def _merged(self, kind: type[MergedLinear], names: dict[str, int], in_features: int, bias: bool) -> Linear:
         parts = {name.rpartition(".")[2]: size for name, size in names.items()}
-        layer = kind(parts, in_features, bias=bias, dtype=self._dtype, ops=self._ops)
-        return layer.to_empty(device=self._device)
+        return kind(parts, in_features, bias=bias, dtype=self._dtype, device=self._device, ops=self._ops)
 
 
 def checkpoint_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ Triton's compiler works with the interpreter's lock released for most of its tim
 kernels; one after the other they take half of a cold start. Each job here runs on a thread of its own. A job launches
 what it compiles, on inputs as small as can be: what it writes are rows and slots that belong to nobody.
 
-Shapes: B entries of a captured step, N query heads, H head_dim, V vocab_size.
+Shapes: B entries of a captured step, E width of a row, V vocab_size.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..kernels.prefixes import SharedPrefixes
 from ..models.config import ModelConfig
-from ..models.decoder import DecoderForCausalLM
+from ..models.decoder import DecoderBlock, DecoderForCausalLM
 from ..protocol.sampling import RowSampling
 from ..sampling.fused import FusedDraw
 from ..sampling.masks import words_per_row
@@ -41,6 +40,8 @@ def run_beside(main: Job, jobs: Iterable[Job], device: torch.device) -> None:
         main()
         for future in futures:
             future.result()
+    if device.type == "cuda":
+        torch._C._cuda_clearCublasWorkspaces()  # each thread had some 32 MiB of its own
 
 
 def jobs_of(
@@ -48,9 +49,11 @@ def jobs_of(
 ) -> list[Job]:
     """The jobs of a runner whose decode steps are captured at `sizes`; `slot` belongs to nobody."""
     device = runner.device
+    with torch.inference_mode():  # what most jobs need is compiled once, in front of them
+        model.model.norm(torch.zeros((1, config.hidden_size), dtype=dtype, device=device))
     full = None in config.windows  # windows share no prefix
     return [
-        partial(_products, model, sizes, dtype, device),
+        *(partial(_products, model, group, dtype, device) for group in _groups(sizes)),
         partial(_draws, config.vocab_size, dtype, device),
         *(
             partial(_decode, runner, config, dtype, slot, together)
@@ -59,13 +62,26 @@ def jobs_of(
     ]
 
 
-def _products(model: DecoderForCausalLM, sizes: list[int], dtype: torch.dtype, device: torch.device) -> None:
-    """A library has other kernels for other sizes, and loads each when it first runs."""
-    layers = [module for module in model.model.layers[0].modules() if isinstance(module, nn.Linear)]
+def _groups(sizes: list[int]) -> list[list[int]]:
+    """Sizes whose products are computed by the same kernels of ours, which pad to 32 or 64 rows."""
+    groups: dict[int, list[int]] = {}
     for size in sizes:
-        for layer in layers:
-            layer(torch.zeros((size, layer.in_features), dtype=dtype, device=device))
-        model.logits(torch.zeros((size, model.model.norm.weight.shape[0]), dtype=dtype, device=device))
+        groups.setdefault(1 if size == 1 else max(32, 1 << (size - 1).bit_length()), []).append(size)
+    return list(groups.values())
+
+
+def _products(model: DecoderForCausalLM, sizes: list[int], dtype: torch.dtype, device: torch.device) -> None:
+    """The products of a block, and of the head, with as many rows; a library loads other kernels for other sizes."""
+    block = model.model.layers[0]
+    assert isinstance(block, DecoderBlock)
+    attention = block.self_attn
+    for size in sizes:
+        x_BE = torch.zeros((size, attention.qkv_proj.in_features), dtype=dtype, device=device)
+        mixed_BE = torch.zeros((size, attention.o_proj.in_features), dtype=dtype, device=device)
+        attention.heads(x_BE)
+        attention.o_proj.onto(mixed_BE, torch.zeros_like(x_BE))
+        block.mlp(x_BE, torch.zeros_like(x_BE))
+        model.logits(x_BE)
 
 
 def _draws(vocab_size: int, dtype: torch.dtype, device: torch.device) -> None:

@@ -25,7 +25,7 @@ def test_a_step_ends_with_its_ids_and_one_without_samples_joins_the_next() -> No
 
 
 def test_a_kernel_beside_another_counts_from_the_others_end() -> None:
-    spans = _spans((0, 10, "_decode_segments"), (2, 14, "_merge_segments"), (3, 9, "_rms_norm"), (14, 15, IDS))
+    spans = _spans((0, 10, "_decode_segments"), (2, 14, "_prefix_segments"), (3, 9, "_rms_norm"), (14, 15, IDS))
     (step,) = cut(spans, [Step(1, 0, 0, 1, 0.0)])
     assert step.busy == step.span == 15
     assert sum(step.classes.values()) == pytest.approx(15)

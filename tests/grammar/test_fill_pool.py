@@ -142,10 +142,10 @@ def test_errors_are_named_by_row(pool: Pool) -> None:
 
 
 def test_closing_ends_the_threads() -> None:
-    before = threading.active_count()
     pool = Pool()
-    assert threading.active_count() > before
+    threads = pool.pool._threads
+    assert len(threads) == 3 and all(thread.is_alive() for thread in threads)
     pool.pool.close()
-    for thread in pool.pool._threads:
+    for thread in threads:
         thread.join(60)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in threads)

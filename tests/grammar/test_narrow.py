@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from ramify.errors import UnenforceableSchema
 from ramify.grammar.backends import make_backend
 from ramify.grammar.limits import EXACT, GrammarLimits, Narrowing
 from ramify.grammar.narrow import narrow
@@ -145,3 +146,43 @@ def test_a_closed_object_ends_after_its_last_property(start: Any, feed: Any, mas
     )
     feed(state, '{"a": 1, "more": [')
     assert mask_ids(state)
+
+
+def test_what_a_schema_leaves_open_can_be_bounded() -> None:
+    """Every value of the narrowed schema is one of the schema, and all that was open has an end."""
+    limits = GrammarLimits(narrowing=Narrowing(string_length=5, number=9, items=2, free=False))
+    schema = {
+        "type": "object",
+        "properties": {
+            "list": {"type": "array", "minItems": 3},
+            "map": {"type": "object", "additionalProperties": {"type": "null"}},
+            "any": {},
+            "kept": {"type": "array", "maxItems": 7, "items": {"enum": [1, {}]}},
+        },
+        "required": ["more"],
+        "additionalProperties": {"type": "boolean"},
+    }
+    narrowed, notes = narrow(schema, limits)
+    some = {"type": ["boolean", "null", "number", "string"], "maxLength": 5, "minimum": -9, "maximum": 9}
+    assert isinstance(narrowed, dict) and narrowed["additionalProperties"] is False
+    properties = narrowed["properties"]
+    assert properties["list"] == {"type": "array", "minItems": 3, "maxItems": 3, "items": some}
+    assert properties["map"] == {"type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 2}
+    assert properties["any"] == some and properties["more"] == {"type": "boolean"}
+    assert properties["kept"] == schema["properties"]["kept"]  # type: ignore[index]
+    assert {note.where for note in notes} >= {"#/properties/list/maxItems", "#/properties/any/type"}
+
+
+def test_values_in_the_overlap_of_alternatives_are_left_out_and_said_so(family: Any, accepts: Any) -> None:
+    """`a` may be a number that is no integer under the second alternative alone, which no keyword says."""
+    first = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    second = {"type": "object", "properties": {"b": {}}, "required": ["b"]}
+    spec = JsonSchema(json.dumps({"oneOf": [first, second], "additionalProperties": True}))
+    grammar = make_backend(family.vocabulary, "llguidance").compile(spec)
+    assert ("narrowed", "#/oneOf") in [(note.kind, note.where) for note in grammar.report.notes]
+    state = grammar.state()
+    for value, taken in (({"a": 1}, True), ({"b": 1}, True), ({"b": 1, "a": "x"}, True), ({"b": 1, "a": 1}, False)):
+        assert accepts(state, json.dumps(value)) == taken, value
+    assert not accepts(state, '{"b": 1, "a": 0.5}')  # valid, and left out
+    with pytest.raises(UnenforceableSchema):
+        make_backend(family.vocabulary, "llguidance", GrammarLimits(narrowing=EXACT)).compile(spec)

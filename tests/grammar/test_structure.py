@@ -7,10 +7,12 @@ Control tokens are characters of their own there, from the end of Unicode.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -41,7 +43,7 @@ from ramify.grammar.state import GrammarPlan, GrammarState
 from ramify.grammar.validate import check_value
 from ramify.grammar.vocabulary import Vocabulary
 
-FUZZ_STRUCTURES = 20_000 if os.environ.get("RAMIFY_FUZZ") == "1" else 300
+FUZZ_STRUCTURES = 6_000 if os.environ.get("RAMIFY_FUZZ") == "1" else 200
 STOP, CALL, OFF = 0, 1, 2
 _CONTROL = {"<|end|>": STOP, "<|call|>": CALL, "<|off|>": OFF}
 _PIECES = ["<a", "x<a", "<a>", "a>1", "1</a>", "</a>x", "</a><a>", "x<", '"</a>"', '{"k": ', '"}</', "<b>", "</think>"]
@@ -376,6 +378,12 @@ REFUSED: list[tuple[Format, type[Exception], str, str]] = [
         "without an end",
     ),
     (Sequence((A, Lark('start: "x"+\n%ignore " "'))), UnenforceableSchema, "format.parts[1]", "ignores text"),
+    (
+        Tag("x", TriggeredTags(("x<",), (Tag("x<", _KV, "x"),)), "<|off|>"),
+        UnenforceableSchema,
+        "format.content",
+        "overlap",
+    ),
     (Optional(Optional(A)), UnenforceableSchema, "format.part", "already"),
     (Tag("<a>", Regex("(?=a)"), "</a>"), UnenforceableSchema, "format.content, character 0", "look"),
     (Tag("<a>", Lark("start: B"), "</a>"), InvalidSchema, "format.content, line 1, column 8", "B is not defined"),
@@ -637,13 +645,20 @@ def readable(spec: StructuralTag, text: str) -> bool:
     return True
 
 
-def spelled_with_control(text: str) -> list[int] | None:
-    """The ids of a text byte by byte, its control tokens as such; None where a byte has no token."""
+def spellings(text: str) -> Iterator[list[int]]:
+    """The ids of a text byte by byte: each control token in it as such, or as its letters."""
     byte_id = {token[0]: i for i, token in enumerate(TOKENS) if len(token) == 1}
-    ids: list[int] = []
-    for piece in re.split(r"(<\|call\|>|<\|off\|>)", text):
-        ids += [_CONTROL[piece]] if piece in _CONTROL else [byte_id[byte] for byte in piece.encode()]
-    return ids
+    pieces = re.split(r"(<\|call\|>|<\|off\|>)", text)
+    ways = [
+        (*([[_CONTROL[piece]]] if piece in _CONTROL else []), [byte_id[byte] for byte in piece.encode()])
+        for piece in pieces
+    ]
+    for way in itertools.islice(itertools.product(*ways), 256):
+        yield [token_id for ids in way for token_id in ids]
+
+
+def accepts(state: GrammarState, ids: list[int]) -> bool:
+    return all(state.accept(token_id) for token_id in ids) and state.completed
 
 
 def test_masks_let_through_what_the_reader_reads() -> None:
@@ -659,9 +674,12 @@ def test_masks_let_through_what_the_reader_reads() -> None:
         num_taken += 1
         for _ in range(12):
             text = changed(some_text(format_, rng), rng)
-            state = start.fork()
-            accepted = all(state.accept(token_id) for token_id in spelled_with_control(text) or []) and state.completed
+            accepted = any(accepts(start.fork(), ids) for ids in spellings(text))
             assert accepted == readable(spec, text), (spec, text)
             num_whole += accepted
             num_other += not accepted
+        state, ids = start.fork(), next(spellings(text))
+        while ids and state.accept(ids.pop(0)) and rng.random() < 0.9:
+            pass
+        assert allowed(state) == [token_id for token_id in range(VOCABULARY.width) if state.fork().accept(token_id)]
     assert min(num_taken, num_whole, num_other) > FUZZ_STRUCTURES // 10

@@ -207,6 +207,25 @@ def test_a_package_without_kernels_for_the_gpu_is_not_imported(
 
 
 @pytest.mark.parametrize(
+    ("capability", "dim", "chosen"), [((8, 0), 64, True), ((9, 0), 64, False), ((9, 0), 256, True)]
+)
+def test_version_2_is_not_taken_where_our_tiles_are_faster(
+    capability: tuple[int, int],
+    dim: int,
+    chosen: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    second = flash.Flash("FlashAttention 2", _attention, flash.MADE_FOR_AMPERE)
+    monkeypatch.setattr(flash, "working", lambda device, dtype, heads: iter([second]))
+    taken = flash.choose(torch.device("cuda"), torch.bfloat16, HEADS._replace(dim=dim))
+    assert (taken is second) == chosen
+    assert ("FlashAttention 2 is slower on this GPU" in caplog.text) != chosen
+
+
+@pytest.mark.parametrize(
     ("device", "capability", "dtype", "dim", "reason"),
     [
         ("cpu", (9, 0), torch.bfloat16, 64, "does not run on cpu"),
@@ -238,4 +257,4 @@ def test_what_no_flash_attention_computes_falls_back_with_the_reason(
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_modern_gpu_has_one_for_every_head_size(dim: int, windowed: bool, dtype: torch.dtype) -> None:
     heads = HEADS._replace(dim=dim, windowed=windowed)
-    assert flash.choose(torch.device("cuda"), dtype, heads) is not None
+    assert next(flash.working(torch.device("cuda"), dtype, heads), None) is not None

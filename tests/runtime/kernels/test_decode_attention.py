@@ -190,7 +190,6 @@ def test_a_prefix_read_together_gives_what_each_row_reads_alone(
         workspace = DecodeWorkspace(
             shape, rows=rows, heads=heads, head_dim=head_dim, device=device, tiles=len(tiles),
             prefix_shape=PrefixShape(programs + 1, rows=part, block=16, warps=4),
-            tail_shape=DecodeShape(programs=programs + 2, block=32),
         )  # fmt: skip
         workspace.mean_CNH.fill_(torch.nan)
         workspace.weight_CN.fill_(torch.nan)
@@ -199,7 +198,7 @@ def test_a_prefix_read_together_gives_what_each_row_reads_alone(
         out = torch.full_like(q, torch.nan)
         line, tile_line = workspace.lay_out(lengths_D, None), None
         if use is not None:
-            tile_line, line = workspace.lay_out_tiles(use.lengths_T, lengths_D - prefix_D)
+            tile_line, line = workspace.lay_out_tiles(use.lengths_T), workspace.lay_out(lengths_D - prefix_D, None)
         decode_attention(q, keys, values, table, rows_D, lengths_D, line, workspace, out, use, tile_line)
         outs.append(out)
     for d in range(rows):

@@ -1,4 +1,4 @@
-"""`step_builder` and `mini_core` are modules beside the tests, also for the tests of the models.
+"""`step_builder`, `mini_core` and `small_configs` are modules beside the tests, also for the tests of the models.
 
 On a CPU the kernels run in Triton's interpreter, which must be chosen before Triton is imported.
 """
@@ -18,26 +18,7 @@ if not torch.cuda.is_available():
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "vocab_size": 97,
-    "hidden_size": 48,
-    "intermediate_size": 80,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "initializer_range": 0.3,
-}
-
-WINDOWED = {
-    **CONFIG,
-    "architectures": ["Qwen3ForCausalLM"],
-    "head_dim": 12,
-    "use_sliding_window": True,
-    "sliding_window": 6,
-    "layer_types": ["sliding_attention", "full_attention"],
-}
+from small_configs import CONFIG, WINDOWED
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import torch
 
 pytest.importorskip("triton", reason="Triton cannot be installed here")
 
-from conftest import CONFIG
 from ramify.runtime.models.decoder import DecoderForCausalLM
 from ramify.runtime.models.registry import load_config
 from ramify.runtime.worker.ahead import jobs_of, run_beside
 from ramify.runtime.worker.load import load_runner
 from ramify.runtime.worker.options import WorkerOptions
+from small_configs import CONFIG
 
 CPU = torch.device("cpu")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CONFIG
 from ramify.errors import WorkerError
 from ramify.runtime.worker.executor import InlineExecutor
 from ramify.runtime.worker.memory import RESERVE
 from ramify.runtime.worker.options import WorkerOptions
 from ramify.runtime.worker.torch_worker import TorchWorker
+from small_configs import CONFIG
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 pytest.importorskip("triton", reason="Triton cannot be installed here")
 
-from conftest import CONFIG
 from mini_core import MiniCore, Request
 from ramify import seedling
 from ramify.errors import WorkerError
@@ -30,6 +29,7 @@ from ramify.runtime.worker.executor import InlineExecutor
 from ramify.runtime.worker.options import WorkerOptions
 from ramify.runtime.worker.plan_check import PlanCheck
 from ramify.runtime.worker.torch_worker import TorchWorker
+from small_configs import CONFIG
 from step_builder import GREEDY, StepBuilder, masks_of
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -164,7 +164,14 @@ def test_37_of_500_rows_raise_on_an_engine_and_nothing_is_left_of_any(parts: Par
 def test_a_batch_that_is_interrupted_ends_cleanly_and_goes_on_later(tmp_path: Path) -> None:
     journal, child = tmp_path / "journal.jsonl", str(Path(__file__).parent / "batch_child.py")
     command = [sys.executable, "-P", child, str(journal)]
-    with subprocess.Popen([*command, "8", "5"], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    with subprocess.Popen(
+        [*command, "8", "5"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stdout is not None
         first = [process.stdout.readline().split() for _ in range(5)]
         process.send_signal(signal.SIGINT)
